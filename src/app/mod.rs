@@ -1,0 +1,70 @@
+//! Streams and datagrams in, events out: one parser per protocol, found by content first.
+//!
+//! A gap is an input to a parser, not an error.
+
+use crate::base::emit::Emit;
+use crate::base::net::Side;
+use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
+
+/// Parses one TCP conversation. Bytes of each side come in order; the two sides interleave as captured.
+pub trait StreamParser: Send {
+    /// Takes the next bytes of `side`. `when` is the packet that carried them. All bytes given are consumed by the parser
+    /// (it buffers what it must); the answer speaks of what follows them.
+    fn bytes(&mut self, side: Side, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need;
+    /// `missing` bytes of `side` will never come.
+    fn gap(&mut self, side: Side, when: Moment, missing: u64, why: GapReason, out: &mut dyn Emit<Event>) -> Need;
+    /// `side` sent its FIN and all its bytes were given.
+    fn fin(&mut self, _side: Side, _when: Moment, _out: &mut dyn Emit<Event>) {}
+    /// Nothing more will come of either side.
+    fn end(&mut self, when: Moment, how: EndOfStream, out: &mut dyn Emit<Event>);
+}
+
+/// Parses the datagrams of one UDP conversation.
+pub trait DatagramParser: Send {
+    /// Takes one datagram; `wire_len` is its payload length on the wire.
+    fn datagram(&mut self, side: Side, when: Moment, bytes: &[u8], wire_len: u32, out: &mut dyn Emit<Event>) -> Need;
+    /// Nothing more will come.
+    fn end(&mut self, when: Moment, out: &mut dyn Emit<Event>);
+}
+
+/// What a probe says of a stream's first bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Probe {
+    /// It cannot be this protocol.
+    No,
+    /// It may be; more bytes are needed.
+    More,
+    /// It is.
+    Yes,
+}
+
+/// One protocol over TCP: everything the engine needs to know of it. [`PROTOCOLS`] lists them.
+pub struct Protocol {
+    /// Short name, as `services[]` and `flows[]` of the report use it.
+    pub name: &'static str,
+    /// Looks at the first bytes that `side` sent.
+    pub probe: fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe,
+    /// Makes a parser.
+    pub start: fn(key: &FlowKey) -> Box<dyn StreamParser>,
+}
+
+/// One protocol over UDP.
+pub struct DatagramProtocol {
+    /// Short name.
+    pub name: &'static str,
+    /// Looks at a datagram.
+    pub probe: fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe,
+    /// Makes a parser.
+    pub start: fn(key: &FlowKey) -> Box<dyn DatagramParser>,
+}
+
+/// What parsers say. Each protocol family has its own type in its own module.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {}
+
+/// The protocols over TCP, in the order in which they are asked.
+pub const PROTOCOLS: &[Protocol] = &[];
+
+/// The protocols over UDP.
+pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[];

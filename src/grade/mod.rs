@@ -1,0 +1,1 @@
+//! Grades: measured figures on the scales that readers know.

@@ -1,0 +1,1 @@
+//! Counters, histograms and windows: what one capture point says of throughput, delay, jitter and loss.

@@ -1,0 +1,1 @@
+//! The report in every format. Knows only `base` and `model`.

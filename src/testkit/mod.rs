@@ -1,0 +1,1 @@
+//! Builders of packets, streams and captures for tests, fuzzing and benchmarks.
