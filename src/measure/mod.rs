@@ -1,1 +1,3 @@
 //! Counters, histograms and windows: what one capture point says of throughput, delay, jitter and loss.
+
+pub mod histogram;
