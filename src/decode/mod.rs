@@ -3,7 +3,14 @@
 //! The innermost packet is what counts; the tunnel is noted. Lengths are wire lengths even where the snap length cut the bytes.
 //! Checksums are never a reason to drop a packet: captured outgoing packets carry unfinished ones (offload).
 
+mod decoder;
+pub mod duplicates;
+pub mod fingerprint;
+
 use std::net::IpAddr;
+
+pub use decoder::{Counters, Decoded, Decoder};
+pub use duplicates::{Duplicates, Verdict};
 
 use crate::base::anomaly::Place;
 use crate::base::net::Mac;
@@ -16,8 +23,10 @@ pub struct Packet<'a> {
     pub at: Timestamp,
     /// File and frame number.
     pub place: Place,
-    /// Length of the whole outermost frame on the wire.
+    /// Length of the whole outermost frame on the wire; the sum of all frames where fragments were put together.
     pub wire_len: u32,
+    /// Frames that carried this packet: 1, or the number of fragments that were put together.
+    pub frames: u32,
     /// The link layer that is next to the packet (the inner Ethernet header in a VXLAN tunnel).
     pub link: Link,
     /// Innermost tunnel, if any.
