@@ -1,1 +1,4 @@
 //! Builders of packets, streams and captures for tests, fuzzing and benchmarks.
+
+pub mod packet;
+mod packet_tunnel;
