@@ -446,6 +446,8 @@ pub struct Delay {
     pub p95_ms: Option<f64>,
     /// 99th percentile.
     pub p99_ms: Option<f64>,
+    /// 99.9 % quantile, if there are at least 1000 samples.
+    pub p999_ms: Option<f64>,
     /// Maximum.
     pub max_ms: Option<f64>,
     /// Minimum.

@@ -1,0 +1,109 @@
+//! One direction of a channel: its windows, its round trips, and the gaps between its packets.
+
+use super::spread::Spread;
+use super::window::Windows;
+use crate::base::time::Timestamp;
+use crate::flow::Verdict;
+
+/// One direction of a channel.
+#[derive(Clone, Debug, Default)]
+pub struct Lane {
+    /// Counters over time.
+    pub windows: Windows,
+    /// Round trips from the capture point to the receiver of this direction and back.
+    pub rtt: Spread,
+    /// Absolute differences of consecutive round trips (RFC 3393, selection: consecutive samples).
+    pub variation: Spread,
+    /// RFC 3550's smoothed jitter after each sample.
+    pub smoothed: Spread,
+    /// First packet.
+    pub first: Option<Timestamp>,
+    /// Last packet.
+    pub last: Option<Timestamp>,
+    last_gap: Option<i64>,
+    last_rtt: Option<i64>,
+    jitter: f64,
+}
+
+/// What a packet adds to the gaps of its lane.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GapStep {
+    /// Time since the previous packet, ns.
+    pub gap: Option<i64>,
+    /// Difference from the previous gap, ns.
+    pub variation: Option<i64>,
+}
+
+impl Lane {
+    /// Takes note of a packet's time.
+    #[inline]
+    pub fn step(&mut self, at: Timestamp) -> GapStep {
+        let mut step = GapStep::default();
+        match self.last {
+            None => self.first = Some(at),
+            Some(last) => {
+                let gap = (at - last).0;
+                step.gap = Some(gap);
+                step.variation = self.last_gap.map(|before| gap.saturating_sub(before));
+                self.last_gap = Some(gap);
+            }
+        }
+        self.last = Some(at);
+        step
+    }
+
+    /// Takes a round trip completed at `at`.
+    pub fn round_trip(&mut self, at: Timestamp, rtt: i64) {
+        self.rtt.add(at, rtt);
+        if let Some(before) = self.last_rtt {
+            let d = (rtt - before).abs();
+            self.variation.add(at, d);
+            // RFC 3550 6.4.1: J += (|D| − J) / 16.
+            self.jitter += (d as f64 - self.jitter) / 16.0;
+            self.smoothed.add(at, self.jitter as i64);
+        }
+        self.last_rtt = Some(rtt);
+    }
+}
+
+/// What one packet counts for.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Bytes of the frame on the wire.
+    pub bytes: u32,
+    /// New payload bytes.
+    pub goodput: u32,
+    /// It carries payload.
+    pub data: bool,
+    /// What the segment is.
+    pub verdict: Verdict,
+    /// Bytes before it were never captured.
+    pub after_gap: bool,
+}
+
+impl Counted {
+    /// Adds the packet to its window.
+    #[inline]
+    pub fn into_cell(self, step: GapStep, cell: &mut super::window::Cell) {
+        cell.packets += 1;
+        cell.bytes += u64::from(self.bytes);
+        cell.goodput += u64::from(self.goodput);
+        cell.data += u32::from(self.data);
+        cell.lost_events += u32::from(self.after_gap);
+        match self.verdict {
+            Verdict::Retransmitted => cell.retransmitted += 1,
+            Verdict::Reordered => cell.reordered += 1,
+            Verdict::Ambiguous => cell.ambiguous += 1,
+            _ => {}
+        }
+        if let Some(gap) = step.gap {
+            cell.gaps += 1;
+            cell.gap_sum = cell.gap_sum.saturating_add(gap.max(0) as u64);
+        }
+        if let Some(v) = step.variation {
+            cell.variations += 1;
+            cell.variation_sum = cell.variation_sum.saturating_add(v.unsigned_abs());
+            cell.variation_signed = cell.variation_signed.saturating_add(v);
+        }
+    }
+}

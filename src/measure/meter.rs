@@ -1,0 +1,228 @@
+//! What one capture point counts: every conversation belongs to a channel (client, server, protocol, service port), every
+//! channel has two lanes. The pair of hosts and the point as a whole have lanes of their own.
+//!
+//! Bounded: at most [`CHANNELS`] channels; conversations beyond share the channel of their server, then one channel for the rest,
+//! and are counted as folded.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use hashbrown::HashMap;
+
+use super::lane::{Counted, Lane};
+use super::window::{TOTAL_CELLS, Width};
+use crate::base::net::Side;
+use crate::base::time::Timestamp;
+use crate::decode::{Packet, Transport};
+use crate::flow::{FlowKey, Observation, Verdict};
+
+/// Most channels of a point, pairs of hosts counted.
+pub const CHANNELS: usize = 1024;
+
+/// Which conversations share a channel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ChannelKey {
+    /// IP protocol; 0 for everything between two hosts.
+    pub proto: u8,
+    /// Who opened the conversations; the unspecified address where channels were folded.
+    pub client: IpAddr,
+    /// Who was called; the unspecified address in the channel for the rest.
+    pub server: IpAddr,
+    /// Port that was called; 0 where there is none.
+    pub port: u16,
+}
+
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// A channel: its lanes by the side that sends.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Which conversations.
+    pub key: ChannelKey,
+    /// From the client, from the server.
+    pub lanes: [Lane; 2],
+    /// Channel of the pair of hosts, if this is not one.
+    pair: Option<u32>,
+    /// The client of this channel is the server of its pair.
+    swapped: bool,
+    /// Echo requests and the answers to them, in lane order of the requests.
+    pub echo: EchoCount,
+}
+
+/// ICMP echo requests from the client and replies to them.
+#[derive(Clone, Debug, Default)]
+pub struct EchoCount {
+    /// Requests from the client.
+    pub requests: u64,
+    /// Replies from the server.
+    pub replies: u64,
+}
+
+/// The meter of one point.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    width: Width,
+    cells: usize,
+    index: HashMap<ChannelKey, u32>,
+    /// All channels; index 0 is the point as a whole, everything in its first lane.
+    pub channels: Vec<Channel>,
+    /// Conversations that share a channel because there were too many.
+    pub folded: u64,
+    /// Packets that lie too far from the others in time to have a window.
+    pub outside: u64,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        let whole = ChannelKey { proto: 0, client: NOBODY, server: NOBODY, port: 0 };
+        let mut meter = Self { width: Width::default(), cells: 0, index: HashMap::new(), channels: Vec::new(), folded: 0, outside: 0 };
+        meter.open(whole, None, false);
+        meter
+    }
+}
+
+impl Meter {
+    /// The channel of a new conversation: to be kept with the conversation and given back with each packet.
+    pub fn channel_of(&mut self, key: &FlowKey) -> u32 {
+        let service = if matches!(key.proto, 6 | 17 | 132) { key.server.port } else { 0 };
+        let wanted = ChannelKey { proto: key.proto, client: key.client.ip, server: key.server.ip, port: service };
+        if let Some(&at) = self.index.get(&wanted) {
+            return at;
+        }
+        if self.channels.len() + 2 <= CHANNELS {
+            let swapped = key.client.ip > key.server.ip;
+            let (a, b) = if swapped { (key.server.ip, key.client.ip) } else { (key.client.ip, key.server.ip) };
+            let pair_key = ChannelKey { proto: 0, client: a, server: b, port: 0 };
+            let pair = match self.index.get(&pair_key) {
+                Some(&at) => at,
+                None => self.open(pair_key, None, false),
+            };
+            return self.open(wanted, Some(pair), swapped);
+        }
+        self.folded += 1;
+        let server_only = ChannelKey { client: NOBODY, ..wanted };
+        if let Some(&at) = self.index.get(&server_only) {
+            return at;
+        }
+        if self.channels.len() < CHANNELS + CHANNELS / 4 {
+            return self.open(server_only, None, false);
+        }
+        let rest = ChannelKey { proto: key.proto, client: NOBODY, server: NOBODY, port: 0 };
+        match self.index.get(&rest) {
+            Some(&at) => at,
+            None => self.open(rest, None, false),
+        }
+    }
+
+    fn open(&mut self, key: ChannelKey, pair: Option<u32>, swapped: bool) -> u32 {
+        let at = self.channels.len() as u32;
+        self.channels.push(Channel { key, lanes: Default::default(), pair, swapped, echo: EchoCount::default() });
+        self.index.insert(key, at);
+        at
+    }
+
+    /// Counts a packet that belongs to a conversation.
+    #[inline]
+    pub fn packet(&mut self, packet: &Packet<'_>, seen: &Observation, channel: u32) {
+        let counted = Counted {
+            bytes: packet.wire_len,
+            goodput: seen.goodput,
+            data: packet.payload_wire > 0,
+            verdict: seen.verdict,
+            after_gap: seen.gap_before > 0,
+        };
+        self.count(0, 0, packet.at, counted);
+        self.count(channel, seen.from.index(), packet.at, counted);
+        let own = &mut self.channels[channel as usize];
+        if let Transport::Icmp(icmp) = packet.transport {
+            if icmp.echo.is_some() {
+                own.echo.requests += u64::from(!icmp.reply);
+                own.echo.replies += u64::from(icmp.reply);
+            }
+        }
+        if let Some(rtt) = seen.rtt {
+            // A round trip completed by the server's packet went from here to the server and back: the client's lane.
+            own.lanes[seen.from.other().index()].round_trip(packet.at, rtt);
+        }
+        if let Some(pair) = own.pair {
+            let side = if own.swapped { seen.from.other() } else { seen.from };
+            self.count(pair, side.index(), packet.at, counted);
+            if let Some(rtt) = seen.rtt {
+                self.channels[pair as usize].lanes[side.other().index()].round_trip(packet.at, rtt);
+            }
+        }
+    }
+
+    /// Counts a packet that belongs to no conversation (ARP and the like) for the point as a whole.
+    pub fn other(&mut self, packet: &Packet<'_>) {
+        let counted = Counted { bytes: packet.wire_len, goodput: 0, data: false, verdict: Verdict::New, after_gap: false };
+        self.count(0, 0, packet.at, counted);
+    }
+
+    #[inline]
+    fn count(&mut self, channel: u32, lane: usize, at: Timestamp, counted: Counted) {
+        let step = self.channels[channel as usize].lanes[lane].step(at);
+        loop {
+            let index = self.width.index(at);
+            if let Ok((cell, added)) = self.channels[channel as usize].lanes[lane].windows.cell(index) {
+                counted.into_cell(step, cell);
+                self.cells += added;
+                if self.cells > TOTAL_CELLS {
+                    self.widen();
+                }
+                return;
+            }
+            if !self.widen() {
+                self.outside += 1;
+                return;
+            }
+        }
+    }
+
+    #[cold]
+    fn widen(&mut self) -> bool {
+        if !self.width.double() {
+            return false;
+        }
+        for lane in self.channels.iter_mut().flat_map(|c| &mut c.lanes) {
+            self.cells -= lane.windows.halve();
+        }
+        true
+    }
+
+    /// The common width of the windows.
+    pub fn width(&self) -> Width {
+        self.width
+    }
+
+    /// The lane of everything that the point saw.
+    pub fn whole(&self) -> &Lane {
+        &self.channels[0].lanes[0]
+    }
+
+    /// Channels of conversations (not pairs, not the whole) that have `ip` as an end, with the side on which it is.
+    pub fn channels_with(&self, ip: IpAddr) -> impl Iterator<Item = (&Channel, Side)> {
+        self.channels.iter().skip(1).filter(|c| c.key.proto != 0).filter_map(move |c| {
+            if c.key.server == ip {
+                Some((c, Side::Server))
+            } else if c.key.client == ip {
+                Some((c, Side::Client))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Pairs of hosts of which one is `ip`, with the side on which it is.
+    pub fn pairs_with(&self, ip: IpAddr) -> impl Iterator<Item = (&Channel, Side)> {
+        self.channels.iter().skip(1).filter(|c| c.key.proto == 0).filter_map(move |c| {
+            if c.key.server == ip {
+                Some((c, Side::Server))
+            } else if c.key.client == ip {
+                Some((c, Side::Client))
+            } else {
+                None
+            }
+        })
+    }
+}
+
