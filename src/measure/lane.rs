@@ -6,7 +6,7 @@ use crate::base::time::Timestamp;
 use crate::flow::Verdict;
 
 /// One direction of a channel.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Lane {
     /// Counters over time.
     pub windows: Windows,
@@ -35,6 +35,22 @@ pub struct GapStep {
 }
 
 impl Lane {
+    /// An empty lane whose distributions have at most `spread_windows` windows.
+    pub fn new(spread_windows: usize) -> Self {
+        let spread = || Spread::new(spread_windows);
+        Self {
+            windows: Windows::default(),
+            rtt: spread(),
+            variation: spread(),
+            smoothed: spread(),
+            first: None,
+            last: None,
+            last_gap: None,
+            last_rtt: None,
+            jitter: 0.0,
+        }
+    }
+
     /// Takes note of a packet's time.
     #[inline]
     pub fn step(&mut self, at: Timestamp) -> GapStep {

@@ -18,6 +18,13 @@ use crate::flow::{FlowKey, Observation, Verdict};
 /// Most channels of a point, pairs of hosts counted.
 pub const CHANNELS: usize = 1024;
 
+/// Channels whose distributions are cut finely in time.
+const SPREAD_CHANNELS: usize = 48;
+/// Windows of their distributions.
+const SPREAD_WINDOWS: usize = 512;
+/// Windows of the distributions of channels that came later: bounds the memory of a capture with a thousand servers.
+const SPREAD_WINDOWS_LATER: usize = 16;
+
 /// Which conversations share a channel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ChannelKey {
@@ -115,7 +122,9 @@ impl Meter {
 
     fn open(&mut self, key: ChannelKey, pair: Option<u32>, swapped: bool) -> u32 {
         let at = self.channels.len() as u32;
-        self.channels.push(Channel { key, lanes: Default::default(), pair, swapped, echo: EchoCount::default() });
+        let spread = if self.channels.len() < SPREAD_CHANNELS { SPREAD_WINDOWS } else { SPREAD_WINDOWS_LATER };
+        let lanes = [Lane::new(spread), Lane::new(spread)];
+        self.channels.push(Channel { key, lanes, pair, swapped, echo: EchoCount::default() });
         self.index.insert(key, at);
         at
     }

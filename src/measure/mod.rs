@@ -1,3 +1,7 @@
 //! Counters, histograms and windows: what one capture point says of throughput, delay, jitter and loss.
 
 pub mod histogram;
+pub mod lane;
+pub mod meter;
+pub mod spread;
+pub mod window;

@@ -1,113 +1,79 @@
-//! Distributions over time: how often a value fell into a bucket of a window, sparsely.
+//! Distributions over time: a sparse histogram per window.
 //!
-//! Phases are known only at the end, so a distribution must be cut in time afterwards. The number of (window, bucket) cells is
-//! bounded: when it is reached, windows double, and when that does not help any more, samples are counted as dropped.
+//! Phases are known only at the end, so a distribution must be cut in time afterwards. The number of windows is bounded: when it
+//! is reached, their width doubles.
 
-use hashbrown::HashMap;
-
-use super::histogram::{Histogram, bucket_of};
+use super::histogram::Histogram;
 use super::window::Width;
 use crate::base::time::Timestamp;
 
-/// Most cells of one spread: about 1 MB.
-const CELLS: usize = 32_768;
-
-/// Moments of one window: what buckets cannot tell exactly.
-#[derive(Clone, Copy, Debug)]
-struct Moments {
-    count: u64,
-    sum: f64,
-    min: i64,
-    max: i64,
-}
-
-impl Moments {
-    fn of(value: i64) -> Self {
-        Self { count: 1, sum: value as f64, min: value, max: value }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.count += other.count;
-        self.sum += other.sum;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-    }
-}
-
 /// A distribution of non-negative nanoseconds over time windows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Spread {
     width: Width,
-    cells: HashMap<(i64, u16), u32>,
-    windows: HashMap<i64, Moments>,
-    /// Samples that no window could take.
-    pub dropped: u64,
+    most: usize,
+    windows: Vec<(i64, Histogram)>,
+    /// Samples too far from the others in time to have a window.
+    pub outside: u64,
 }
 
 impl Spread {
+    /// With at most `most` windows.
+    pub fn new(most: usize) -> Self {
+        Self { width: Width::default(), most, windows: Vec::new(), outside: 0 }
+    }
+
     /// Counts `value` at time `at`; negative values count as 0.
-    #[inline]
     pub fn add(&mut self, at: Timestamp, value: i64) {
-        let value = value.max(0);
-        if self.cells.len() >= CELLS && !self.coarsen() {
-            self.dropped += 1;
-            return;
+        loop {
+            let index = self.width.index(at);
+            let place = match self.windows.last() {
+                Some(last) if last.0 == index => Ok(self.windows.len() - 1),
+                Some(last) if last.0 < index => Err(self.windows.len()),
+                _ => self.windows.binary_search_by_key(&index, |w| w.0),
+            };
+            match place {
+                Ok(i) => return self.windows[i].1.record(value.max(0)),
+                Err(i) if self.windows.len() < self.most => self.windows.insert(i, (index, Histogram::new())),
+                Err(_) => {
+                    if !self.coarsen() {
+                        self.outside += 1;
+                        return;
+                    }
+                }
+            }
         }
-        let window = self.width.index(at);
-        *self.cells.entry((window, bucket_of(value) as u16)).or_insert(0) += 1;
-        let new = Moments::of(value);
-        self.windows.entry(window).and_modify(|m| m.add(&new)).or_insert(new);
     }
 
     fn coarsen(&mut self) -> bool {
-        while self.cells.len() * 4 >= CELLS * 3 {
-            if !self.width.double() {
-                return self.cells.len() < CELLS;
-            }
-            for ((window, bucket), n) in std::mem::take(&mut self.cells) {
-                *self.cells.entry((window >> 1, bucket)).or_insert(0) += n;
-            }
-            for (window, m) in std::mem::take(&mut self.windows) {
-                self.windows.entry(window >> 1).and_modify(|w| w.add(&m)).or_insert(m);
+        if !self.width.double() {
+            return false;
+        }
+        let mut merged: Vec<(i64, Histogram)> = Vec::with_capacity(self.windows.len() / 2 + 1);
+        for (index, histogram) in self.windows.drain(..) {
+            match merged.last_mut() {
+                Some(last) if last.0 == index >> 1 => last.1.merge(&histogram),
+                _ => merged.push((index >> 1, histogram)),
             }
         }
+        self.windows = merged;
         true
     }
 
     /// The distribution over the windows whose middle `wanted` chooses.
     pub fn histogram(&self, mut wanted: impl FnMut(Timestamp) -> bool) -> Histogram {
-        let mut sum = Histogram::default();
-        let mut chosen: HashMap<i64, bool> = HashMap::new();
-        let mut exact: Option<Moments> = None;
-        // In the order of time: floating sums must not depend on the order of a hash map.
-        let mut windows: Vec<_> = self.windows.iter().collect();
-        windows.sort_unstable_by_key(|(w, _)| **w);
-        for (&window, moments) in windows {
-            let take = wanted(self.width.middle(window));
-            chosen.insert(window, take);
-            if take {
-                match &mut exact {
-                    None => exact = Some(*moments),
-                    Some(all) => all.add(moments),
-                }
+        let mut sum = Histogram::new();
+        for (index, histogram) in &self.windows {
+            if wanted(self.width.middle(*index)) {
+                sum.merge(histogram);
             }
-        }
-        for (&(window, bucket), &n) in &self.cells {
-            if chosen.get(&window).copied().unwrap_or(false) {
-                sum.add_bucket(usize::from(bucket), u64::from(n));
-            }
-        }
-        if let Some(m) = exact {
-            sum.set_moments(m.sum, m.min, m.max);
         }
         sum
     }
 
-    /// Mean per window in the order of time: middle, mean and largest value in nanoseconds.
-    pub fn means(&self) -> Vec<(Timestamp, f64, i64)> {
-        let mut all: Vec<_> = self.windows.iter().map(|(&w, m)| (self.width.middle(w), m.sum / m.count as f64, m.max)).collect();
-        all.sort_unstable_by_key(|m| m.0);
-        all
+    /// Per window, in the order of time: its middle, mean and largest value in nanoseconds.
+    pub fn means(&self) -> impl Iterator<Item = (Timestamp, f64, i64)> + '_ {
+        self.windows.iter().filter_map(|(i, h)| Some((self.width.middle(*i), h.mean()?, h.max()?)))
     }
 
     /// Width of the windows in milliseconds.
@@ -117,6 +83,39 @@ impl Spread {
 
     /// Samples taken.
     pub fn count(&self) -> u64 {
-        self.windows.values().map(|m| m.count).sum()
+        self.windows.iter().map(|w| w.1.count()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_bounded_and_no_sample_is_lost() {
+        let mut s = Spread::new(64);
+        for i in 0..10_000i64 {
+            s.add(Timestamp(i * 1_000_000), i);
+        }
+        assert!(s.windows.len() <= 64);
+        assert_eq!((s.count(), s.outside), (10_000, 0));
+        let all = s.histogram(|_| true);
+        assert_eq!((all.min(), all.max(), all.count()), (Some(0), Some(9_999), 10_000));
+        let border = Timestamp(5_000_000_000);
+        let (before, after) = (s.histogram(|t| t < border).count(), s.histogram(|t| t >= border).count());
+        assert_eq!(before + after, 10_000);
+        assert!((before as i64 - 5_000).abs() <= (s.window_ms() as i64) / 2 + 1);
+    }
+
+    #[test]
+    fn a_broken_time_stamp_does_not_blur_the_rest() {
+        let mut s = Spread::new(8);
+        for i in 0..100i64 {
+            s.add(Timestamp(1_000_000_000_000_000_000 + i * 100_000_000), 5);
+        }
+        let width = s.window_ms();
+        s.add(Timestamp(0), 5);
+        assert_eq!(s.count(), 101);
+        assert!(s.window_ms() <= width * 2.0);
     }
 }
