@@ -12,6 +12,7 @@
 //! - [`measure`]: delay, jitter, loss, throughput, downtime.
 //! - [`grade`]: TIPHON and other scales.
 //! - [`report`]: the report in every format.
+//! - [`run`]: which files belong to which point, what the user says about a run.
 //! - [`study`]: many runs, one table, statistics.
 
 pub mod app;
@@ -25,6 +26,7 @@ pub mod join;
 pub mod measure;
 pub mod model;
 pub mod report;
+pub mod run;
 pub mod study;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;

@@ -8,5 +8,6 @@ pub mod emit;
 pub mod interval;
 pub mod limits;
 pub mod net;
+pub mod role;
 pub mod seq;
 pub mod time;
