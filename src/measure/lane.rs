@@ -95,6 +95,8 @@ pub struct Counted {
     pub verdict: Verdict,
     /// Bytes before it were never captured.
     pub after_gap: bool,
+    /// An ICMP echo: `Some(true)` for a reply.
+    pub echo_reply: Option<bool>,
 }
 
 impl Counted {
@@ -111,6 +113,10 @@ impl Counted {
             Verdict::Reordered => cell.reordered += 1,
             Verdict::Ambiguous => cell.ambiguous += 1,
             _ => {}
+        }
+        if let Some(reply) = self.echo_reply {
+            cell.echo_replies += u32::from(reply);
+            cell.echo_requests += u32::from(!reply);
         }
         if let Some(gap) = step.gap {
             cell.gaps += 1;

@@ -51,17 +51,6 @@ pub struct Channel {
     pair: Option<u32>,
     /// The client of this channel is the server of its pair.
     swapped: bool,
-    /// Echo requests and the answers to them, in lane order of the requests.
-    pub echo: EchoCount,
-}
-
-/// ICMP echo requests from the client and replies to them.
-#[derive(Clone, Debug, Default)]
-pub struct EchoCount {
-    /// Requests from the client.
-    pub requests: u64,
-    /// Replies from the server.
-    pub replies: u64,
 }
 
 /// The meter of one point.
@@ -124,7 +113,7 @@ impl Meter {
         let at = self.channels.len() as u32;
         let spread = if self.channels.len() < SPREAD_CHANNELS { SPREAD_WINDOWS } else { SPREAD_WINDOWS_LATER };
         let lanes = [Lane::new(spread), Lane::new(spread)];
-        self.channels.push(Channel { key, lanes, pair, swapped, echo: EchoCount::default() });
+        self.channels.push(Channel { key, lanes, pair, swapped });
         self.index.insert(key, at);
         at
     }
@@ -138,16 +127,14 @@ impl Meter {
             data: packet.payload_wire > 0,
             verdict: seen.verdict,
             after_gap: seen.gap_before > 0,
+            echo_reply: match packet.transport {
+                Transport::Icmp(icmp) => icmp.echo.map(|_| icmp.reply),
+                _ => None,
+            },
         };
         self.count(0, 0, packet.at, counted);
         self.count(channel, seen.from.index(), packet.at, counted);
         let own = &mut self.channels[channel as usize];
-        if let Transport::Icmp(icmp) = packet.transport {
-            if icmp.echo.is_some() {
-                own.echo.requests += u64::from(!icmp.reply);
-                own.echo.replies += u64::from(icmp.reply);
-            }
-        }
         if let Some(rtt) = seen.rtt {
             // A round trip completed by the server's packet went from here to the server and back: the client's lane.
             own.lanes[seen.from.other().index()].round_trip(packet.at, rtt);
@@ -163,7 +150,7 @@ impl Meter {
 
     /// Counts a packet that belongs to no conversation (ARP and the like) for the point as a whole.
     pub fn other(&mut self, packet: &Packet<'_>) {
-        let counted = Counted { bytes: packet.wire_len, goodput: 0, data: false, verdict: Verdict::New, after_gap: false };
+        let counted = Counted { bytes: packet.wire_len, goodput: 0, data: false, verdict: Verdict::New, after_gap: false, echo_reply: None };
         self.count(0, 0, packet.at, counted);
     }
 

@@ -3,5 +3,7 @@
 pub mod histogram;
 pub mod lane;
 pub mod meter;
+pub mod phase;
+pub mod qos;
 pub mod spread;
 pub mod window;

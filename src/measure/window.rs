@@ -44,6 +44,10 @@ pub struct Cell {
     pub variation_signed: i64,
     /// Sum of the gaps, ns.
     pub gap_sum: u64,
+    /// ICMP echo requests.
+    pub echo_requests: u32,
+    /// ICMP echo replies.
+    pub echo_replies: u32,
 }
 
 impl Cell {
@@ -62,6 +66,8 @@ impl Cell {
         self.variation_sum += other.variation_sum;
         self.variation_signed += other.variation_signed;
         self.gap_sum += other.gap_sum;
+        self.echo_requests += other.echo_requests;
+        self.echo_replies += other.echo_replies;
     }
 }
 
