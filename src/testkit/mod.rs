@@ -2,3 +2,4 @@
 
 pub mod packet;
 mod packet_tunnel;
+pub mod sample;
