@@ -346,6 +346,7 @@ fn qos() -> Vec<Qos> {
                     p50_ms: Some(delay * 0.9),
                     p95_ms: Some(delay * 2.2),
                     p99_ms: Some(delay * 4.0),
+                    p999_ms: Some(delay * 6.5),
                     max_ms: Some(delay * 9.0),
                     min_ms: Some(delay * 0.5),
                     samples: (expected as f64 * share) as u64,
