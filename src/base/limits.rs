@@ -14,3 +14,9 @@ pub const REASSEMBLY_BYTES: usize = 4 << 20;
 pub const ANOMALY_PLACES: usize = 5;
 /// Conversations listed in a report, largest first; the rest are summed.
 pub const REPORT_FLOWS: usize = 1000;
+/// Senders (per interface, direction and tunnel) whose presence is recorded at one point; each record takes 7 KiB for its silences.
+pub const PRESENCE_SENDERS: usize = 2048;
+/// Far ends of tunnels told apart at one point; the number must fit a byte.
+pub const PRESENCE_TUNNELS: usize = 200;
+/// Copies of announcements (RARP, gratuitous ARP, neighbour advertisements) kept per point: a guest sends a dozen, each seen up to four times.
+pub const ANNOUNCEMENTS: usize = 4096;

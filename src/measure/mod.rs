@@ -4,6 +4,7 @@ pub mod histogram;
 pub mod lane;
 pub mod meter;
 pub mod phase;
+pub mod presence;
 pub mod qos;
 pub mod spread;
 pub mod window;
