@@ -2,6 +2,8 @@
 //!
 //! A gap is an input to a parser, not an error.
 
+pub mod services;
+
 use crate::base::emit::Emit;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
