@@ -6,5 +6,6 @@ pub mod meter;
 pub mod phase;
 pub mod presence;
 pub mod qos;
+pub mod rows;
 pub mod spread;
 pub mod window;
