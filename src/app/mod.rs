@@ -10,6 +10,9 @@ use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
 
 /// Parses one TCP conversation. Bytes of each side come in order; the two sides interleave as captured.
 pub trait StreamParser: Send {
+    /// The stream was not seen from its start: what follows was found by [`Protocol::resync`] and is the likely start of a message
+    /// of that side. Comes before any bytes, or not at all. The other side may start anywhere.
+    fn picked_up(&mut self, _side: Side, _when: Moment) {}
     /// Takes the next bytes of `side`. `when` is the packet that carried them. All bytes given are consumed by the parser
     /// (it buffers what it must); the answer speaks of what follows them.
     fn bytes(&mut self, side: Side, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need;
@@ -44,8 +47,12 @@ pub enum Probe {
 pub struct Protocol {
     /// Short name, as `services[]` and `flows[]` of the report use it.
     pub name: &'static str,
-    /// Looks at the first bytes that `side` sent.
+    /// Looks at the first bytes that `side` sent. `No` of either side rules the protocol out, `Yes` of either side settles it;
+    /// a side whose bytes cannot tell says `More`.
     pub probe: fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe,
+    /// For streams whose start is not in the capture: looks at the start of a segment. `Yes` only if it is surely the start of a
+    /// message; `More` counts as `No`. `None` if the protocol cannot be entered in the middle.
+    pub resync: Option<fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe>,
     /// Makes a parser.
     pub start: fn(key: &FlowKey) -> Box<dyn StreamParser>,
 }

@@ -2,15 +2,32 @@
 //!
 //! Knows nothing of the protocols above TCP and UDP.
 
+mod key;
+mod record;
+mod table;
+
 use std::net::IpAddr;
 
 use crate::base::anomaly::Place;
 use crate::base::net::{Endpoint, Side};
 use crate::base::time::Timestamp;
 
-/// Index of a conversation in its point's table; not reused within a run.
+pub use record::{Direction, FlowRecord};
+pub use table::FlowTable;
+
+/// Name of a conversation in its point's table; not reused within a run. Counts up from 0 until [`crate::base::limits::FLOWS`]
+/// conversations were met; after that a new one takes the slot of an old one and gets a number beyond, so do not index a list by it:
+/// use [`FlowId::slot`] and compare the id, or [`FlowTable::user_mut`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowId(pub u32);
+
+impl FlowId {
+    /// A number below [`crate::base::limits::FLOWS`] that no other conversation in the table has at the same time.
+    #[inline]
+    pub fn slot(self) -> usize {
+        self.0 as usize & (crate::base::limits::FLOWS - 1)
+    }
+}
 
 /// The two ends of a conversation and its protocol, client first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -71,7 +88,8 @@ pub struct Observation {
     pub verdict: Verdict,
     /// Payload bytes that were new: goodput.
     pub goodput: u32,
-    /// Round-trip time in nanoseconds that this packet completes: an ACK of data seen here, an echo reply.
+    /// Round-trip time in nanoseconds that this packet completes: an ACK of data seen here, an echo reply. It is the way from this
+    /// capture point to the end `from` and back; the other end's part is measured by the packets that go the other way.
     pub rtt: Option<i64>,
     /// Payload bytes just before this segment that were never captured, noticed now (Wireshark: previous segment not captured).
     pub gap_before: u32,
@@ -84,7 +102,7 @@ pub struct Observation {
 pub enum Verdict {
     /// New data, or the first of its kind.
     New,
-    /// No payload, SYN or FIN: an acknowledgment.
+    /// No payload, SYN or FIN: an acknowledgment, or a reset.
     Ack,
     /// A duplicate acknowledgment (RFC 5681 section 2).
     DuplicateAck,
@@ -138,14 +156,17 @@ pub enum EndOfStream {
 
 /// Takes what conversations carry. The flow layer calls it; the application layer implements it.
 pub trait Sink {
+    /// Comes once before anything else of a TCP conversation that carries payload. `whole`: its SYN was seen, so the first byte told of
+    /// each side is the first one that it sent; else the conversation was picked up in the middle.
+    fn begin(&mut self, _flow: FlowId, _key: &FlowKey, _when: Moment, _whole: bool) {}
     /// The next in-order bytes of `side`.
     fn bytes(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, bytes: &[u8]) -> Need;
     /// `missing` bytes of `side` will never come.
     fn gap(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, missing: u64, why: GapReason) -> Need;
-    /// `side` sent its FIN and all its bytes were given.
+    /// `side` sent its FIN and all its bytes were given. Not told of a side of which nothing more was asked.
     fn fin(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment);
     /// One datagram of a UDP conversation.
     fn datagram(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, bytes: &[u8], wire_len: u32) -> Need;
-    /// Nothing more will come of this conversation.
+    /// Nothing more will come of this conversation. Told once of each conversation of which anything else was told.
     fn end(&mut self, flow: FlowId, key: &FlowKey, when: Moment, how: EndOfStream);
 }
