@@ -6,6 +6,19 @@ pub const FRAME_BYTES: usize = 262_144;
 pub const REORDER_FRAMES: usize = 4096;
 /// Nested tunnels that are followed; more is an attack or a loop.
 pub const TUNNEL_DEPTH: usize = 4;
+/// VLAN tags and MPLS labels that are walked over; providers stack two or three.
+pub const LINK_TAGS: usize = 8;
+/// IPv6 extension headers that are walked over; RFC 8200 4.1 names seven and lets one come twice.
+pub const IPV6_EXTENSIONS: usize = 16;
+/// Fragmented datagrams held at once per point; a burst of 100 reordered ones is already rare.
+pub const FRAGMENT_DATAGRAMS: usize = 1024;
+/// Bytes of fragments held at once per point: the share of [`FRAGMENT_DATAGRAMS`] of 16 KiB each.
+pub const FRAGMENT_BYTES: usize = 16 << 20;
+/// Pieces of one datagram: 64 KiB at the smallest IPv4 MTU that hosts must take (576, RFC 791) are 119.
+pub const FRAGMENT_PIECES: usize = 128;
+/// How long a datagram waits for its fragments, in ns. Hosts wait 30 to 60 s (RFC 1122, RFC 8200), but a 16-bit ident comes
+/// round in less on fast links (RFC 4963), and at one capture point fragments follow each other closely.
+pub const FRAGMENT_WAIT_NS: i64 = 2_000_000_000;
 /// Conversations kept at once per point; the oldest idle one is closed when a new one comes.
 pub const FLOWS: usize = 1 << 20;
 /// Bytes held per TCP direction for data that came before what precedes it.

@@ -6,6 +6,13 @@
 mod decoder;
 pub mod duplicates;
 pub mod fingerprint;
+mod fragments;
+mod ip;
+mod link;
+mod span;
+mod transport;
+mod tunnel;
+mod walk;
 
 use std::net::IpAddr;
 
@@ -80,7 +87,7 @@ pub enum SllType {
 /// Kinds of tunnels that are looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TunnelKind {
-    /// RFC 7348, UDP 4789 or 8472.
+    /// RFC 7348, UDP 4789, or 8472 as Linux chose before there was a number.
     Vxlan,
     /// RFC 8926, UDP 6081.
     Geneve,
