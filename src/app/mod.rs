@@ -3,6 +3,7 @@
 //! A gap is an input to a parser, not an error.
 
 pub mod services;
+pub mod migration;
 
 use crate::base::emit::Emit;
 use crate::base::net::Side;
@@ -70,7 +71,10 @@ pub struct DatagramProtocol {
 /// What parsers say. Each protocol family has its own type in its own module.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Event {}
+pub enum Event {
+    /// Of a migration.
+    Migration(migration::MigrationEvent),
+}
 
 /// The protocols over TCP, in the order in which they are asked.
 pub const PROTOCOLS: &[Protocol] = &[];

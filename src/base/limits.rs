@@ -33,3 +33,15 @@ pub const PRESENCE_SENDERS: usize = 2048;
 pub const PRESENCE_TUNNELS: usize = 200;
 /// Copies of announcements (RARP, gratuitous ARP, neighbour advertisements) kept per point: a guest sends a dozen, each seen up to four times.
 pub const ANNOUNCEMENTS: usize = 4096;
+/// Bytes of one set of migrated pages, one bit per page: guests up to 1 TiB with pages of 4 KiB.
+pub const MIGRATION_PAGE_SET_BYTES: usize = 32 << 20;
+/// Bytes of all sets of migrated pages of the process.
+pub const MIGRATION_PAGE_SETS_BYTES: usize = 256 << 20;
+/// RAM blocks that a stream may announce; QEMU machines have some tens.
+pub const MIGRATION_RAM_BLOCKS: usize = 4096;
+/// Sections that a stream may open; one per device, some tens to hundreds.
+pub const MIGRATION_SECTIONS: usize = 65_536;
+/// Passes over the memory that are kept one by one per channel; later ones are added to the last.
+pub const MIGRATION_PASSES: usize = 1000;
+/// Connections of migrations kept per point.
+pub const MIGRATION_CHANNELS: usize = 1000;

@@ -1,0 +1,43 @@
+//! Migration streams: QEMU's main channel and its helpers, multifd, post-copy, storage beside it, and what ports alone can tell.
+//!
+//! Parsers take the bytes of one connection each and say what it was in a [`ChannelReport`]; the [`MigrationLedger`] of a capture point
+//! joins connections into [`Observed`] migrations. Page data is passed over unread.
+
+pub mod channel;
+pub mod ledger;
+pub mod pages;
+pub mod timeline;
+
+pub use channel::{ChannelKind, ChannelReport, Damage, PassCount, RamCount};
+pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, Outcome, SideFacts};
+pub use timeline::{Mark, Timeline};
+
+use crate::flow::Moment;
+
+/// What the parsers of migration connections say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MigrationEvent {
+    /// A step passed: for timelines that are drawn while reading. The report at the end holds all of them again.
+    Passed(Step, Moment),
+    /// The connection is over; everything it said.
+    Closed(Box<ChannelReport>),
+}
+
+/// Steps of a migration that are told as they pass.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Step {
+    /// First byte of the main channel.
+    Begin,
+    /// Setup is over.
+    SetupEnd,
+    /// The guest is stopped for certain.
+    Switchover,
+    /// First device state.
+    DeviceState,
+    /// EOF of the stream.
+    Eof,
+    /// Post-copy: the package is complete.
+    PostcopyRun,
+    /// The destination says that it has finished.
+    Shut,
+}
