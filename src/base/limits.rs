@@ -45,3 +45,7 @@ pub const MIGRATION_SECTIONS: usize = 65_536;
 pub const MIGRATION_PASSES: usize = 1000;
 /// Connections of migrations kept per point.
 pub const MIGRATION_CHANNELS: usize = 1000;
+/// Connections of migration streams watched for their pace at one point: QEMU has at most 255 multifd channels, the main one comes first.
+pub const PACED_FLOWS: usize = 64;
+/// Moments at which a migration stream had rested that are kept: the last before the switch-over is needed, and device state rests too.
+pub const RESTS: usize = 1024;

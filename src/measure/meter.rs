@@ -185,6 +185,12 @@ impl Meter {
         true
     }
 
+    /// The channel of the pair of hosts of a channel, and whether client and server are swapped in it.
+    pub fn pair_of(&self, channel: u32) -> Option<(u32, bool)> {
+        let own = self.channels.get(channel as usize)?;
+        Some((own.pair?, own.swapped))
+    }
+
     /// The common width of the windows.
     pub fn width(&self) -> Width {
         self.width

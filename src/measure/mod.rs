@@ -3,9 +3,11 @@
 pub mod histogram;
 pub mod lane;
 pub mod meter;
+pub mod pace;
 pub mod phase;
 pub mod presence;
 pub mod qos;
 pub mod rows;
+pub mod service;
 pub mod spread;
 pub mod window;

@@ -1,0 +1,226 @@
+//! Times in which somebody waited for packets: per channel (client, server, protocol, port) and direction, and per pair of hosts.
+//!
+//! Silence alone is no outage: a reader of pages may pause for minutes. A silence counts where packets were wanted: the other
+//! side had asked (a request, a SYN, data, an echo request) and nothing came, or a sender that was not asked continued by
+//! itself (the middle of a transfer, a periodic stream). The longest are kept per stretch of time, as silences are
+//! ([`super::presence::silence`]). Copies must have been dropped.
+//!
+//! Bias: what is wanted is told from packets, not from the application; a server that pushes rarely by itself looks as if it
+//! paused.
+
+use super::histogram::Histogram;
+use super::presence::silence::{Longest, Ranked};
+use crate::base::net::Side;
+use crate::base::time::{Nanos, Timestamp};
+use crate::decode::{Packet, Tcp, Transport};
+use crate::flow::{Moment, Observation, Verdict};
+
+/// Waits shorter than this are not kept one by one.
+const SHORTEST: i64 = 1_000_000;
+
+/// A silence in which packets were wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Last packet before.
+    pub last: Moment,
+    /// First packet after.
+    pub end: Moment,
+    /// First request in between; `None` if the sender continued by itself.
+    pub asked: Option<Timestamp>,
+    /// Last request in between that was sent again.
+    pub asked_again: Option<Timestamp>,
+    /// Requests in between.
+    pub asks: u32,
+    /// The packet that ended it was sent again.
+    pub resent: bool,
+}
+
+impl Wait {
+    /// From the first request, or from the last packet where nobody asked.
+    pub fn since(&self) -> Timestamp {
+        self.asked.unwrap_or(self.last.at)
+    }
+}
+
+impl Ranked for Wait {
+    fn rank(&self) -> i64 {
+        (self.end.at - self.since()).0
+    }
+    fn ended(&self) -> Timestamp {
+        self.end.at
+    }
+}
+
+/// What one side of a channel sent.
+#[derive(Clone, Debug, Default)]
+pub struct Direction {
+    /// First packet.
+    pub first: Option<Moment>,
+    /// Last packet.
+    pub last: Option<Moment>,
+    /// Packets.
+    pub packets: u64,
+    /// From the first request to the first packet after it, in nanoseconds.
+    pub answers: Histogram,
+    /// Between packets that nobody had asked for, in nanoseconds.
+    pub paced: Histogram,
+    /// Between requests of the other side, in nanoseconds.
+    pub asks: Histogram,
+    waits: Option<Longest<Wait>>,
+    asked: Option<Timestamp>,
+    asked_again: Option<Timestamp>,
+    pending: u32,
+    last_ask: Option<Timestamp>,
+}
+
+/// Requests that nothing answered until the end of the capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Last packet before; `None` if there was never one.
+    pub last: Option<Moment>,
+    /// First request.
+    pub asked: Timestamp,
+    /// Requests.
+    pub asks: u32,
+}
+
+impl Direction {
+    fn sent(&mut self, when: Moment, kind: PacketKind, resent: bool, alone: bool) {
+        self.packets += 1;
+        let before = self.last.replace(when);
+        let (asked, asked_again, asks) = (self.asked.take(), self.asked_again.take(), self.pending);
+        self.pending = 0;
+        let Some(last) = before else {
+            self.first = Some(when);
+            if let Some(asked) = asked {
+                self.answers.record((when.at - asked).0.max(0));
+            }
+            return;
+        };
+        let wait = Wait { last, end: when, asked, asked_again, asks, resent };
+        match asked {
+            Some(_) => self.answers.record(wait.rank().max(0)),
+            None if kind == PacketKind::Idle || !(alone || resent) => return,
+            None => self.paced.record(wait.rank().max(0)),
+        }
+        if wait.rank() >= SHORTEST {
+            self.waits.get_or_insert_with(|| Longest::new(last.at)).offer(wait);
+        }
+    }
+
+    fn asked(&mut self, at: Timestamp, again: bool) {
+        if let Some(last) = self.last_ask.replace(at) {
+            self.asks.record((at - last).0.max(0));
+        }
+        self.asked.get_or_insert(at);
+        if again {
+            self.asked_again = Some(at);
+        }
+        self.pending = self.pending.saturating_add(1);
+    }
+
+    /// The longest waits, in order of their ends.
+    pub fn waits(&self) -> impl Iterator<Item = Wait> {
+        self.waits.iter().flat_map(Longest::iter)
+    }
+
+    /// How long the longest wait is that contains or follows `at` and was not kept.
+    pub fn forgotten_around(&self, at: Timestamp) -> Nanos {
+        self.waits.as_ref().map_or(Nanos(SHORTEST), |w| w.forgotten_around(at).max(Nanos(SHORTEST)))
+    }
+
+    /// What was still unanswered at the end.
+    pub fn unanswered(&self) -> Option<Unanswered> {
+        self.asked.map(|asked| Unanswered { last: self.last, asked, asks: self.pending })
+    }
+}
+
+/// What a packet means for waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PacketKind {
+    /// Asks the other side for something.
+    Ask,
+    /// Continues something, asks for nothing.
+    Content,
+    /// Acknowledgments and the like.
+    Idle,
+}
+
+/// One channel: its directions by the side that sends.
+#[derive(Clone, Debug, Default)]
+pub struct Track {
+    /// From the client, from the server.
+    pub sides: [Direction; 2],
+}
+
+/// The waits of one capture point, by the channels of its [`super::meter::Meter`].
+#[derive(Clone, Debug, Default)]
+pub struct ServiceWatch {
+    tracks: Vec<Option<Box<Track>>>,
+}
+
+impl ServiceWatch {
+    /// With nothing seen.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a packet of a conversation: its channel, and the channel of the pair of hosts with whether client and server are swapped in it.
+    #[inline]
+    pub fn packet(&mut self, packet: &Packet<'_>, seen: &Observation, channel: u32, pair: Option<(u32, bool)>) {
+        let kind = kind_of(packet, seen.from);
+        // A client that continues by itself starts something new; a server or a periodic sender was expected to go on.
+        let tcp = matches!(packet.transport, Transport::Tcp(_));
+        let alone = !tcp || seen.from == Side::Server;
+        let resent = tcp && seen.verdict == Verdict::Retransmitted;
+        self.count(channel, packet, seen.from, kind, resent, alone);
+        if let Some((pair, swapped)) = pair {
+            let from = if swapped { seen.from.other() } else { seen.from };
+            self.count(pair, packet, from, kind, resent, alone);
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, channel: u32, packet: &Packet<'_>, from: Side, kind: PacketKind, resent: bool, alone: bool) {
+        let at = channel as usize;
+        if at >= self.tracks.len() {
+            // Channels are bounded by the meter.
+            self.tracks.resize(at + 1, None);
+        }
+        let track = self.tracks[at].get_or_insert_default();
+        track.sides[from.index()].sent(Moment { at: packet.at, place: packet.place }, kind, resent, alone);
+        if kind == PacketKind::Ask {
+            track.sides[from.other().index()].asked(packet.at, resent);
+        }
+    }
+
+    /// What was seen of a channel.
+    pub fn track(&self, channel: u32) -> Option<&Track> {
+        self.tracks.get(channel as usize)?.as_deref()
+    }
+}
+
+#[inline]
+fn kind_of(packet: &Packet<'_>, from: Side) -> PacketKind {
+    match &packet.transport {
+        Transport::Tcp(tcp) if packet.payload_wire > 0 || (tcp.has(Tcp::SYN) && !tcp.has(Tcp::ACK)) => PacketKind::Ask,
+        Transport::Tcp(_) => PacketKind::Idle,
+        Transport::Icmp(icmp) if icmp.echo.is_some() => {
+            if icmp.reply {
+                PacketKind::Content
+            } else {
+                PacketKind::Ask
+            }
+        }
+        // Errors and neighbour discovery are no service.
+        Transport::Icmp(_) => PacketKind::Idle,
+        // Whether a server's datagram wants an answer cannot be told.
+        Transport::Udp { .. } | Transport::Other => match from {
+            Side::Client => PacketKind::Ask,
+            Side::Server => PacketKind::Content,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;
