@@ -49,3 +49,21 @@ pub const MIGRATION_CHANNELS: usize = 1000;
 pub const PACED_FLOWS: usize = 64;
 /// Moments at which a migration stream had rested that are kept: the last before the switch-over is needed, and device state rests too.
 pub const RESTS: usize = 1024;
+/// Bytes of the frames held back to put one file into time order; 4096 full-size frames are 6 MiB, TSO frames make fewer.
+pub const REORDER_BYTES: usize = 16 << 20;
+/// Bytes read from a file at once. Larger reads gain nothing, and 1 MiB stays in a core's own cache.
+pub const READ_BYTES: usize = 1 << 20;
+/// Frames that are looked ahead to learn whether a file is in time order before the first of them is handed on.
+pub const LOOK_AHEAD_FRAMES: usize = 256;
+/// Bytes of the frames that are looked ahead: they are moved once per [`READ_BYTES`].
+pub const LOOK_AHEAD_BYTES: usize = READ_BYTES / 4;
+/// The largest pcapng block that is read whole: a frame with its options. Larger ones are passed over and counted.
+pub const BLOCK_BYTES: usize = 2 * FRAME_BYTES;
+/// Files of one point that are open at the same time because they overlap; with their buffers they take a few MiB each.
+pub const OPEN_FILES: usize = 256;
+/// Interfaces of one point, all files together.
+pub const INTERFACES: usize = 4096;
+/// Bytes of an interface's name that are kept; Linux allows 15, Windows' GUID names take about 50.
+pub const NAME_BYTES: usize = 256;
+/// Memory that a decompressor may take: `xz -9` needs 65 MiB, `zstd --ultra -22` 128 MiB; more must be asked for at compression.
+pub const DECOMPRESSOR_BYTES: u64 = 256 << 20;

@@ -2,9 +2,38 @@
 //!
 //! Does not look inside frames. Opens files; nothing after this layer does.
 
+// This layer opens the capture files: the one place for it.
+#![allow(clippy::disallowed_methods)]
+
+mod bpf;
+mod buffer;
+mod input;
+mod magic;
+mod order;
+mod pcap;
+mod pcapng;
+mod point;
+mod reader;
+mod record;
+
+use std::path::{Path, PathBuf};
+
 use crate::base::anomaly::{Anomalies, Place};
 use crate::base::time::Timestamp;
 use crate::error::Result;
+
+pub use point::{OpenOptions, PointSource, open_point};
+pub use reader::Reader;
+
+/// The size of `paths` together in bytes, as they lie on the disk; `None` if one is standard input or a pipe.
+pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
+    input::total_bytes(paths)
+}
+
+/// True if the file at `path` starts like a capture that can be read, compressed or not.
+pub fn looks_like_capture(path: &Path) -> bool {
+    input::looks_like_capture(path)
+}
 
 /// Link-layer header types, as <https://www.tcpdump.org/linktypes.html> numbers them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -89,6 +118,8 @@ pub struct FileFacts {
     pub cut_short: bool,
     /// Frames that the capturing system says it dropped; `None` if it does not say.
     pub capture_drops: Option<u64>,
+    /// Frames that were read and not handed on, because they do not pass the filter.
+    pub filtered_out: u64,
 }
 
 /// What is known of one interface of a point.
@@ -102,6 +133,8 @@ pub struct InterfaceFacts {
     pub name: Option<String>,
     /// Link type.
     pub link: u16,
-    /// Snap length.
+    /// Snap length; 0 if unlimited or unstated.
     pub snaplen: u32,
+    /// Bytes of check sequence at the end of each frame; they are left off.
+    pub fcs_bytes: u8,
 }
