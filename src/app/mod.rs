@@ -5,6 +5,8 @@
 pub mod services;
 pub mod migration;
 
+pub mod dispatch;
+
 use crate::base::emit::Emit;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
@@ -62,8 +64,9 @@ pub struct Protocol {
 pub struct DatagramProtocol {
     /// Short name.
     pub name: &'static str,
-    /// Looks at a datagram.
-    pub probe: fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe,
+    /// Looks at the datagrams that `side` sent so far, the newest last; never an empty list. `More` asks to see the next one as well;
+    /// the datagrams are kept and given to the parser if it becomes `Yes`. At most [`crate::base::limits::PROBE_DATAGRAMS`].
+    pub probe: fn(key: &FlowKey, side: Side, datagrams: &[&[u8]]) -> Probe,
     /// Makes a parser.
     pub start: fn(key: &FlowKey) -> Box<dyn DatagramParser>,
 }

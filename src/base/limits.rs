@@ -67,3 +67,11 @@ pub const INTERFACES: usize = 4096;
 pub const NAME_BYTES: usize = 256;
 /// Memory that a decompressor may take: `xz -9` needs 65 MiB, `zstd --ultra -22` 128 MiB; more must be asked for at compression.
 pub const DECOMPRESSOR_BYTES: u64 = 256 << 20;
+/// First bytes of each side of a conversation that are kept to find its protocol; no protocol here needs more to be known.
+pub const PROBE_BYTES: usize = 4096;
+/// Bytes kept for that over all conversations; beyond it a conversation is judged by what it has.
+pub const PROBE_TOTAL_BYTES: usize = 64 << 20;
+/// First datagrams of a conversation that are kept to find its protocol.
+pub const PROBE_DATAGRAMS: usize = 16;
+/// Segments of a conversation picked up in the middle at which its protocol is looked for.
+pub const RESYNC_SEGMENTS: u16 = 64;
