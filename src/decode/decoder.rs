@@ -132,6 +132,11 @@ impl Decoder {
         &self.counters
     }
 
+    #[cfg(test)]
+    pub(super) fn fragments_held(&self) -> usize {
+        self.fragments.held_bytes()
+    }
+
     fn go_on(&mut self, whole: Whole) -> Decoded<'_> {
         match self.settle(whole) {
             Step::Packet(packet, payload) => Decoded::Packet(Packet { payload: &self.whole[payload], ..packet }),

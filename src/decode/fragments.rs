@@ -219,6 +219,11 @@ impl Fragments {
         }
     }
 
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.slots.values().map(|d| d.bytes.len()).sum()
+    }
+
     fn take(&mut self, key: &Key) -> Option<Datagram> {
         let datagram = self.slots.remove(key)?;
         self.held_bytes = self.held_bytes.saturating_sub(datagram.bytes.len());
@@ -309,5 +314,229 @@ impl Datagram {
         self.ip.total_len = self.header_len.saturating_add(wire);
         self.packet.net = Net::Ip(self.ip);
         Whole { packet: self.packet, ip: self.ip, bytes: self.bytes, wire }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::decode::{Decoded, Decoder, Transport};
+    use crate::testkit::packet as kit;
+
+    const A: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 11));
+    const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 12));
+
+    fn body(len: usize) -> Vec<u8> {
+        kit::udp(5000, 5001, &(0..len).map(|n| n as u8).collect::<Vec<_>>())
+    }
+
+    /// `body` of protocol 17 in pieces of `step` bytes.
+    fn pieces(header: kit::Ip, body: &[u8], step: usize) -> Vec<Vec<u8>> {
+        let last = body.len().div_ceil(step) - 1;
+        let part = |(n, part): (usize, &[u8])| {
+            let header = kit::Ip { fragment: Some(((n * step) as u16, n != last)), ..header };
+            kit::ip_frame(&header, 17, part)
+        };
+        body.chunks(step).enumerate().map(part).collect()
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Seen {
+        Held,
+        Packet { transport: Transport, payload: Vec<u8>, payload_wire: u32, frames: u32, wire_len: u32, fragment: Option<(u16, bool)> },
+    }
+
+    fn seen(packet: &Packet<'_>) -> Seen {
+        let Net::Ip(ip) = packet.net else { panic!("IP") };
+        Seen::Packet {
+            transport: packet.transport,
+            payload: packet.payload.to_vec(),
+            payload_wire: packet.payload_wire,
+            frames: packet.frames,
+            wire_len: packet.wire_len,
+            fragment: ip.fragment,
+        }
+    }
+
+    fn feed(decoder: &mut Decoder, bytes: &[u8], at: i64, snaplen: usize) -> Seen {
+        match decoder.decode(&kit::cut(kit::frame(bytes, Timestamp(at)), snaplen)) {
+            Decoded::Packet(packet) => seen(&packet),
+            Decoded::Held => Seen::Held,
+            Decoded::Undecoded(why) => panic!("{why}"),
+        }
+    }
+
+    fn ports(seen: &Seen) -> Option<(u16, u16)> {
+        match seen {
+            Seen::Packet { transport: Transport::Udp { src, dst }, .. } => Some((*src, *dst)),
+            _ => None,
+        }
+    }
+
+    fn header() -> kit::Ip {
+        kit::Ip { ident: 77, ..kit::Ip::new(A, B) }
+    }
+
+    #[test]
+    fn any_order_gives_the_datagram() {
+        let v6 = kit::Ip { ident: 77, ..kit::Ip::new("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap()) };
+        for header in [header(), v6] {
+            let body = body(3000);
+            let parts = pieces(header, &body, 1480);
+            assert_eq!(parts.len(), 3);
+            for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
+                let mut decoder = Decoder::new();
+                assert_eq!(feed(&mut decoder, &parts[order[0]], 1, 9999), Seen::Held);
+                assert_eq!(feed(&mut decoder, &parts[order[1]], 2, 9999), Seen::Held);
+                let whole = feed(&mut decoder, &parts[order[2]], 3, 9999);
+                let expected = Seen::Packet {
+                    transport: Transport::Udp { src: 5000, dst: 5001 },
+                    payload: body[8..].to_vec(),
+                    payload_wire: 3000,
+                    frames: 3,
+                    wire_len: parts.iter().map(|p| p.len() as u32).sum(),
+                    fragment: None,
+                };
+                assert_eq!(whole, expected, "{order:?}");
+                assert_eq!((decoder.counters().fragments, decoder.counters().reassembled), (3, 1));
+                assert!(decoder.release(Timestamp::MAX).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn snap_length_leaves_the_known_start() {
+        let mut decoder = Decoder::new();
+        let parts = pieces(header(), &body(3000), 1480);
+        feed(&mut decoder, &parts[0], 1, 96);
+        feed(&mut decoder, &parts[1], 2, 96);
+        let Seen::Packet { payload, payload_wire, .. } = feed(&mut decoder, &parts[2], 3, 96) else { panic!("whole") };
+        assert_eq!((payload, payload_wire), (body(96 - 14 - 20 - 8)[8..].to_vec(), 3000));
+    }
+
+    #[test]
+    fn a_lost_fragment_leaves_a_packet_with_ports() {
+        let mut decoder = Decoder::new();
+        let parts = pieces(header(), &body(3000), 1480);
+        feed(&mut decoder, &parts[0], 1, 9999);
+        feed(&mut decoder, &parts[2], 2, 9999);
+        assert!(decoder.release(Timestamp(FRAGMENT_WAIT_NS)).is_none());
+        let late = seen(&decoder.release(Timestamp(FRAGMENT_WAIT_NS + 2)).expect("given up"));
+        assert_eq!(ports(&late), Some((5000, 5001)));
+        let Seen::Packet { payload, payload_wire, frames, fragment, .. } = late else { panic!("packet") };
+        assert_eq!((payload.len(), payload_wire, frames, fragment), (1472, 1472 + 48, 2, Some((0, true))));
+        assert_eq!(decoder.counters().incomplete, 1);
+        // Without the first fragment nobody knows the ports.
+        feed(&mut decoder, &parts[1], 3, 9999);
+        let late = seen(&decoder.release(Timestamp::MAX).expect("given up"));
+        let Seen::Packet { transport, payload_wire, fragment, .. } = late else { panic!("packet") };
+        assert_eq!((transport, payload_wire, fragment), (Transport::Other, 1480, Some((1480, true))));
+    }
+
+    #[test]
+    fn copies_are_counted_and_held() {
+        let mut decoder = Decoder::new();
+        let parts = pieces(header(), &body(2000), 1480);
+        feed(&mut decoder, &parts[0], 1, 9999);
+        assert_eq!(feed(&mut decoder, &parts[0], 2, 9999), Seen::Held);
+        assert!(ports(&feed(&mut decoder, &parts[1], 3, 9999)).is_some());
+        assert_eq!(feed(&mut decoder, &parts[1], 4, 9999), Seen::Held);
+        assert_eq!(decoder.counters().fragment_repeats, 2);
+        assert!(decoder.release(Timestamp::MAX).is_none());
+    }
+
+    #[test]
+    fn what_came_first_stays() {
+        let mut decoder = Decoder::new();
+        let part = |offset, more, fill, len| kit::ip_frame(&kit::Ip { fragment: Some((offset, more)), ..header() }, 17, &vec![fill; len]);
+        feed(&mut decoder, &part(8, true, 1, 16), 1, 9999);
+        feed(&mut decoder, &part(16, false, 2, 16), 2, 9999);
+        let datagram = kit::udp(5000, 5001, &[3; 24]);
+        let first = kit::ip_frame(&kit::Ip { fragment: Some((0, true)), ..header() }, 17, &datagram[..16]);
+        let Seen::Packet { payload, .. } = feed(&mut decoder, &first, 3, 9999) else { panic!("whole") };
+        assert_eq!(payload, [[1; 8], [1; 8], [2; 8]].concat());
+        assert_eq!(decoder.counters().fragment_overlaps, 2);
+    }
+
+    #[test]
+    fn an_identification_that_comes_round_starts_anew() {
+        let mut decoder = Decoder::new();
+        let old = pieces(header(), &body(2000), 1480);
+        let new = pieces(header(), &kit::udp(6000, 6001, &[9; 2000]), 1480);
+        feed(&mut decoder, &old[0], 1, 9999);
+        assert_eq!(feed(&mut decoder, &new[0], 80_000_000, 9999), Seen::Held);
+        assert_eq!(ports(&feed(&mut decoder, &new[1], 80_000_001, 9999)), Some((6000, 6001)));
+        let late = seen(&decoder.release(Timestamp(80_000_002)).expect("the old one"));
+        assert_eq!(ports(&late), Some((5000, 5001)));
+        assert!(decoder.release(Timestamp::MAX).is_none());
+    }
+
+    #[test]
+    fn interfaces_are_put_together_apart() {
+        let mut decoder = Decoder::new();
+        let parts = pieces(header(), &body(2000), 1480);
+        let mut packets = 0;
+        for part in &parts {
+            for interface in 0..2 {
+                let frame = crate::capture::Frame { interface, ..kit::frame(part, Timestamp(1)) };
+                packets += usize::from(matches!(decoder.decode(&frame), Decoded::Packet(_)));
+            }
+        }
+        assert_eq!((packets, decoder.counters().fragment_repeats), (2, 0));
+    }
+
+    #[test]
+    fn a_fragmented_tunnel_is_looked_into() {
+        let inner = kit::ip_frame(&kit::Ip::new(B, A), 17, &body(1450));
+        let outer = kit::udp(50000, 4789, &kit::vxlan(5, &inner));
+        let mut decoder = Decoder::new();
+        let parts = pieces(header(), &outer, 1480);
+        assert_eq!(feed(&mut decoder, &parts[0], 1, 9999), Seen::Held);
+        let whole = feed(&mut decoder, &parts[1], 2, 9999);
+        assert_eq!(ports(&whole), Some((5000, 5001)));
+        let Seen::Packet { frames, payload, .. } = whole else { panic!("whole") };
+        assert_eq!((frames, payload), (2, body(1450)[8..].to_vec()));
+    }
+
+    #[test]
+    fn nonsense_stands_alone() {
+        let mut decoder = Decoder::new();
+        let beyond = kit::ip_frame(&kit::Ip { fragment: Some((65_528, false)), ..header() }, 17, &[0; 100]);
+        assert!(matches!(feed(&mut decoder, &beyond, 1, 9999), Seen::Packet { .. }));
+        let empty = kit::ip_frame(&kit::Ip { fragment: Some((0, true)), ..header() }, 17, &[]);
+        assert!(matches!(feed(&mut decoder, &empty, 1, 9999), Seen::Packet { .. }));
+        assert_eq!(decoder.counters().fragment_nonsense, 2);
+    }
+
+    #[test]
+    fn bounds_hold_and_nothing_vanishes() {
+        let mut decoder = Decoder::new();
+        let (mut held, mut packets) = (0u32, 0u32);
+        for n in 0..5000u32 {
+            let ip = kit::Ip { ident: n & 0xffff, fragment: Some((60_000, true)), ..header() };
+            match feed(&mut decoder, &kit::ip_frame(&ip, 17, &[1; 1200]), i64::from(n), 9999) {
+                Seen::Held => held += 1,
+                Seen::Packet { .. } => packets += 1,
+            }
+        }
+        assert!(decoder.fragments_held() <= FRAGMENT_BYTES);
+        while decoder.release(Timestamp::MAX).is_some() {
+            held -= 1;
+        }
+        assert_eq!((held, u64::from(packets)), (0, decoder.counters().fragment_table_full));
+        assert!(packets > 0);
+    }
+
+    #[test]
+    fn asked_often_it_never_fills() {
+        let mut decoder = Decoder::new();
+        for n in 0..5000u32 {
+            let ip = kit::Ip { ident: n & 0xffff, fragment: Some((0, true)), ..header() };
+            feed(&mut decoder, &kit::ip_frame(&ip, 17, &[1; 1200]), i64::from(n), 9999);
+            while decoder.release(Timestamp(i64::from(n))).is_some() {}
+        }
+        assert_eq!(decoder.counters().fragment_table_full, 0);
     }
 }
