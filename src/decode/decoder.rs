@@ -3,7 +3,7 @@
 use super::fragments::{Fragments, Whole};
 use super::span::Span;
 use super::walk::{Step, Walk};
-use super::{Link, Net, Packet, Transport};
+use super::{Link, Net, Packet, Transport, fast};
 use crate::base::time::Timestamp;
 use crate::capture::Frame;
 
@@ -87,10 +87,19 @@ impl Decoder {
     /// Decodes one frame. Borrows from the frame, or from the decoder where fragments were put together.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        self.decode_complete(frame)
+        match fast::decode(frame) {
+            Some(packet) => Decoded::Packet(packet),
+            None => self.decode_complete(frame),
+        }
+    }
+
+    /// [`Self::decode`] by the fast path alone: `None` for a frame that it leaves to the complete path.
+    pub fn decode_fast<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+        fast::decode(frame)
     }
 
     /// [`Self::decode`] by the complete path alone: what the fast path must agree with.
+    #[inline(never)]
     pub fn decode_complete<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
         let packet = Packet {
             at: frame.at,

@@ -5,10 +5,13 @@
 
 mod decoder;
 pub mod duplicates;
+mod fast;
 pub mod fingerprint;
 mod fragments;
 mod ip;
 mod link;
+#[cfg(test)]
+mod properties;
 mod span;
 mod transport;
 mod tunnel;
@@ -24,7 +27,7 @@ use crate::base::net::Mac;
 use crate::base::time::Timestamp;
 
 /// One decoded packet; borrows its payload from the frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// Time of capture on the clock of its point.
     pub at: Timestamp,

@@ -1,5 +1,6 @@
 //! Builders of packets, streams and captures for tests, fuzzing and benchmarks.
 
 pub mod packet;
+mod packet_referee;
 mod packet_tunnel;
 pub mod sample;

@@ -13,6 +13,7 @@ use crate::base::time::Timestamp;
 use crate::capture::{Frame, LinkType};
 use crate::decode::{Arp, SllType};
 
+pub use super::packet_referee::disagreement;
 pub use super::packet_tunnel::{erspan2, geneve, gre, mpls, pppoe, vxlan};
 
 /// Ethertype of IPv4.
