@@ -3,4 +3,6 @@
 pub mod packet;
 mod packet_referee;
 mod packet_tunnel;
+pub mod parser;
+pub mod random;
 pub mod sample;
