@@ -18,7 +18,9 @@
 pub mod app;
 pub mod base;
 pub mod capture;
+pub mod cli;
 pub mod decode;
+pub mod engine;
 pub mod error;
 pub mod flow;
 pub mod grade;

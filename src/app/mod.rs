@@ -2,8 +2,8 @@
 //!
 //! A gap is an input to a parser, not an error.
 
-pub mod services;
 pub mod migration;
+pub mod services;
 
 pub mod dispatch;
 

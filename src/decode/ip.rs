@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use etherparse::{ArpPacketSlice, IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, err};
+use etherparse::{
+    ArpPacketSlice, IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, err,
+};
 
 use super::span::Span;
 use super::{Arp, Ip, link};
@@ -193,8 +195,7 @@ mod tests {
     }
 
     /// 192.0.2.10 to 192.0.2.50, TCP, ident 0xb840, total length 24.
-    const V4: [u8; 24] =
-        [0x45, 0xb8, 0, 24, 0xb8, 0x40, 0x40, 0, 64, 6, 0xde, 0xad, 192, 0, 2, 10, 192, 0, 2, 50, b'a', b'b', b'c', b'd'];
+    const V4: [u8; 24] = [0x45, 0xb8, 0, 24, 0xb8, 0x40, 0x40, 0, 64, 6, 0xde, 0xad, 192, 0, 2, 10, 192, 0, 2, 50, b'a', b'b', b'c', b'd'];
 
     fn v6_header(next: u8, payload_len: u16) -> Vec<u8> {
         let mut bytes = vec![0x61, 0x20, 0, 0];

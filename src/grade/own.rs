@@ -76,10 +76,16 @@ fn bands(parameter: &str, rows: Vec<Row>) -> Result<Vec<Band>> {
             .flatten();
             let bound = bounds.next();
             if bounds.next().is_some() {
-                return Err(Error::new(format!("{parameter}, band {}: expected one of below, at_most, above, at_least; found several", i + 1)));
+                return Err(Error::new(format!(
+                    "{parameter}, band {}: expected one of below, at_most, above, at_least; found several",
+                    i + 1
+                )));
             }
             if bound.is_none() != (i + 1 == last) {
-                return Err(Error::new(format!("{parameter}, band {}: every band but the last needs a bound, and the last has none", i + 1)));
+                return Err(Error::new(format!(
+                    "{parameter}, band {}: every band but the last needs a bound, and the last has none",
+                    i + 1
+                )));
             }
             Ok(Band { bound: bound.unwrap_or(Bound::Rest), index: row.index })
         })
@@ -99,11 +105,7 @@ pub fn from_toml(text: &str) -> Result<Scale> {
         throughput_kbps: bands("throughput_kbps", file.throughput_kbps)?,
         also: Vec::new(),
         labels: file.labels.into_iter().map(|l| (l.index, l.en.clone(), l.id.unwrap_or(l.en))).collect(),
-        overall: file
-            .overall
-            .into_iter()
-            .map(|o| (o.at_least.unwrap_or(f64::NEG_INFINITY), o.en.clone(), o.id.unwrap_or(o.en)))
-            .collect(),
+        overall: file.overall.into_iter().map(|o| (o.at_least.unwrap_or(f64::NEG_INFINITY), o.en.clone(), o.id.unwrap_or(o.en))).collect(),
         notes: vec!["own-scale"],
         classes: false,
     };

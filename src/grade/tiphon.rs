@@ -79,7 +79,9 @@ mod tests {
         for (ms, want) in [(0.0, 4), (1e-9, 3), (74.9, 3), (75.0, 2), (124.9, 2), (125.0, 1), (226.0, 1)] {
             assert_eq!(index(&s, |f| f.jitter_ms = Some(ms)), want, "jitter {ms}");
         }
-        for (p, ceil, floor) in [(0.0, 4, 4), (0.5, 3, 4), (3.0, 3, 3), (3.1, 2, 3), (5.0, 2, 3), (15.0, 2, 2), (15.1, 1, 2), (25.0, 1, 1), (100.0, 1, 1)] {
+        for (p, ceil, floor) in
+            [(0.0, 4, 4), (0.5, 3, 4), (3.0, 3, 3), (3.1, 2, 3), (5.0, 2, 3), (15.0, 2, 2), (15.1, 1, 2), (25.0, 1, 1), (100.0, 1, 1)]
+        {
             assert_eq!(index(&s, |f| f.loss_percent = Some(p)), ceil, "loss {p}");
             assert_eq!(index(&floors(), |f| f.loss_percent = Some(p)), floor, "loss {p}");
         }

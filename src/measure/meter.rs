@@ -150,7 +150,8 @@ impl Meter {
 
     /// Counts a packet that belongs to no conversation (ARP and the like) for the point as a whole.
     pub fn other(&mut self, packet: &Packet<'_>) {
-        let counted = Counted { bytes: packet.wire_len, goodput: 0, data: false, verdict: Verdict::New, after_gap: false, echo_reply: None };
+        let counted =
+            Counted { bytes: packet.wire_len, goodput: 0, data: false, verdict: Verdict::New, after_gap: false, echo_reply: None };
         self.count(0, 0, packet.at, counted);
     }
 
@@ -227,4 +228,3 @@ impl Meter {
         })
     }
 }
-

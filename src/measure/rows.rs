@@ -101,7 +101,13 @@ fn chosen<'v, 'a>(views: &'v [View<'a>], context: &Context<'_>) -> Vec<(&'v View
         (Some(s), Some(d), Some(switch)) => vec![(s, Timestamp::MIN, switch), (d, switch, Timestamp::MAX)],
         _ => {
             let bytes = |v: &&View<'_>| -> u64 {
-                context.vm_ips.iter().flat_map(|ip| v.meter.channels_with(*ip)).flat_map(|(c, _)| &c.lanes).map(|l| l.windows.sum(|_| true).bytes).sum()
+                context
+                    .vm_ips
+                    .iter()
+                    .flat_map(|ip| v.meter.channels_with(*ip))
+                    .flat_map(|(c, _)| &c.lanes)
+                    .map(|l| l.windows.sum(|_| true).bytes)
+                    .sum()
             };
             views.iter().filter(|v| sees(v)).max_by_key(bytes).map(always).unwrap_or_default()
         }
@@ -178,11 +184,15 @@ pub fn rows(views: &[View<'_>], context: &Context<'_>) -> Vec<Qos> {
         for (service, group, far) in &groups {
             let elsewhere = *far != "vm";
             let seconds: f64 = if elsewhere {
-                views.iter().find(|v| v.role == Role::Client || views.len() == 1).map_or(0.0, |v| context.phases.seconds(phase, v.first, v.last))
+                views
+                    .iter()
+                    .find(|v| v.role == Role::Client || views.len() == 1)
+                    .map_or(0.0, |v| context.phases.seconds(phase, v.first, v.last))
             } else {
                 asked.iter().map(|(v, from, until)| context.phases.seconds(phase, v.first.max(*from), v.last.min(*until))).sum()
             };
-            let measured_at = if elsewhere { client.to_owned() } else { asked.iter().map(|a| a.0.role.name()).collect::<Vec<_>>().join(", ") };
+            let measured_at =
+                if elsewhere { client.to_owned() } else { asked.iter().map(|a| a.0.role.name()).collect::<Vec<_>>().join(", ") };
             for (slot, from, to) in [(0, client, *far), (1, *far, client)] {
                 rows.push(row(group, slot, phase, seconds, context, service, from, to, &measured_at));
             }
@@ -192,7 +202,17 @@ pub fn rows(views: &[View<'_>], context: &Context<'_>) -> Vec<Qos> {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn row(group: &Group<'_>, slot: usize, phase: Phase, seconds: f64, context: &Context<'_>, service: &str, from: &str, to: &str, at: &str) -> Qos {
+fn row(
+    group: &Group<'_>,
+    slot: usize,
+    phase: Phase,
+    seconds: f64,
+    context: &Context<'_>,
+    service: &str,
+    from: &str,
+    to: &str,
+    at: &str,
+) -> Qos {
     let parts = &group.parts[slot];
     let phases = context.phases;
     let round_trips = qos::round_trips(parts, phases, phase);

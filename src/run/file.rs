@@ -120,7 +120,9 @@ fn bandwidth(value: &toml::Value) -> Result<f64> {
         toml::Value::Integer(bps) => parse_bandwidth(&bps.to_string()),
         toml::Value::Float(bps) => parse_bandwidth(&bps.to_string()),
         toml::Value::String(text) => parse_bandwidth(text),
-        other => Err(Error::new(format!("link_bandwidth: expected a number of bits per second or a text such as \"1 Gbit/s\", found {other}"))),
+        other => {
+            Err(Error::new(format!("link_bandwidth: expected a number of bits per second or a text such as \"1 Gbit/s\", found {other}")))
+        }
     }
 }
 

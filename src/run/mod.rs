@@ -56,9 +56,8 @@ impl RunSpec {
             let point = PointSpec { role: Role::Unknown, paths: vec![path.to_owned()] };
             return Ok(Self { name: "stdin".to_owned(), path: path.to_owned(), points: vec![point], ..Self::default() });
         }
-        let meta = std::fs::metadata(path).map_err(|e| {
-            Error::io(path, "open", &e).advice("Give a capture file, a folder with captures, or - for standard input.")
-        })?;
+        let meta = std::fs::metadata(path)
+            .map_err(|e| Error::io(path, "open", &e).advice("Give a capture file, a folder with captures, or - for standard input."))?;
         if meta.is_dir() {
             return discover::folder(path);
         }
@@ -84,9 +83,9 @@ impl RunSpec {
     /// An error if there is nothing to read.
     pub fn check(self) -> Result<Self> {
         if self.points.iter().all(|p| p.paths.is_empty()) {
-            return Err(Error::new("no capture was found")
-                .at(self.path)
-                .advice("Expected client*.pcap, source*.pcap, destination*.pcap (also .pcapng, .zst, .gz, …), or a run.toml that names the files."));
+            return Err(Error::new("no capture was found").at(self.path).advice(
+                "Expected client*.pcap, source*.pcap, destination*.pcap (also .pcapng, .zst, .gz, …), or a run.toml that names the files.",
+            ));
         }
         Ok(self)
     }

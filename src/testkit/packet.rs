@@ -132,9 +132,9 @@ fn ipv4(header: &Ip, src: Ipv4Addr, dst: Ipv4Addr, proto: u8, payload: &[u8]) ->
 }
 
 fn ipv6(header: &Ip, src: Ipv6Addr, dst: Ipv6Addr, proto: u8, payload: &[u8]) -> Vec<u8> {
-    let extension = header.fragment.map(|(offset, more)| {
-        [&[proto, 0][..], &(offset & 0xfff8 | u16::from(more)).to_be_bytes(), &header.ident.to_be_bytes()].concat()
-    });
+    let extension = header
+        .fragment
+        .map(|(offset, more)| [&[proto, 0][..], &(offset & 0xfff8 | u16::from(more)).to_be_bytes(), &header.ident.to_be_bytes()].concat());
     let next = if extension.is_some() { 44 } else { proto };
     let body = [extension.as_deref().unwrap_or(&[]), payload].concat();
     let ip = Ipv6Header {
@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn tcp_frame_equals_etherparse() {
-        let ours = tcp_frame(Endpoint::new(A, 40000), Endpoint::new(B, 80), &Tcp { seq: 7, flags: 2, window: 512, ..Tcp::default() }, b"abc");
+        let ours =
+            tcp_frame(Endpoint::new(A, 40000), Endpoint::new(B, 80), &Tcp { seq: 7, flags: 2, window: 512, ..Tcp::default() }, b"abc");
         let mut theirs = Vec::new();
         PacketBuilder::ethernet2(mac_of(A).0, mac_of(B).0)
             .ipv4([192, 0, 2, 10], [192, 0, 2, 50], 64)
@@ -364,6 +365,9 @@ mod tests {
     fn announcement_is_qemus() {
         let bytes = announcement(Mac([0x52, 0x54, 0, 0xaa, 0, 0x50]));
         assert_eq!(bytes.len(), 60);
-        assert_eq!(bytes[..24], [255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0xaa, 0, 0x50, 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3, 0x52, 0x54]);
+        assert_eq!(
+            bytes[..24],
+            [255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0xaa, 0, 0x50, 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3, 0x52, 0x54]
+        );
     }
 }

@@ -1,0 +1,127 @@
+//! The command line as clap sees it: names, help, defaults. No work.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Offline, packet-level analysis of captured live migrations of virtual machines.
+#[derive(Parser, Debug)]
+#[command(name = "lmpcap", version, about, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What lmpcap can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Analyze one run: captures of the client, the source node and the destination node
+    Analyze(Analyze),
+    /// Write shell completions to standard output
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page to standard output
+    Man,
+}
+
+/// Which captures.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Input {
+    /// Capture file, folder of captures (client*, source*/src*, destination*/dst*), or - for standard input
+    #[arg(value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// Captures of the client
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub client: Vec<PathBuf>,
+    /// Captures of the node that the VM leaves
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub source: Vec<PathBuf>,
+    /// Captures of the node that the VM goes to
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub destination: Vec<PathBuf>,
+    /// Captures of a storage node
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub storage: Vec<PathBuf>,
+    /// Captures of the node of the control services
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub controller: Vec<PathBuf>,
+    /// Use only packets that this capture filter lets through (pcap-filter syntax)
+    #[arg(long, value_name = "BPF")]
+    pub filter: Option<String>,
+}
+
+/// What is known of the run beside the packets.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Known {
+    /// Name of the run
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Scenario of the experiment
+    #[arg(long, value_parser = ["no-video", "offline-video", "online-video"])]
+    pub scenario: Option<String>,
+    /// MAC address of the VM (may be repeated)
+    #[arg(long, value_name = "MAC")]
+    pub vm_mac: Vec<crate::base::net::Mac>,
+    /// IP address of the VM (may be repeated)
+    #[arg(long, value_name = "IP")]
+    pub vm_ip: Vec<std::net::IpAddr>,
+    /// Bandwidth of the link, such as 1Gbit/s: grades throughput in percent of it
+    #[arg(long, value_name = "RATE")]
+    pub link_bandwidth: Option<String>,
+    /// How the clocks of the points relate: estimate, trusted (one clock), or offsets such as client=+2.5s,destination=-10ms
+    #[arg(long, value_name = "HOW", default_value = "estimate")]
+    pub clock: String,
+}
+
+/// `lmpcap analyze`.
+#[derive(Args, Debug, Clone)]
+pub struct Analyze {
+    /// Which captures.
+    #[command(flatten)]
+    pub input: Input,
+    /// What is known beside them.
+    #[command(flatten)]
+    pub known: Known,
+    /// Folder for the report [default: reports/<run>]; - writes one format to standard output
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Formats to write, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "json,html,parquet,csv")]
+    pub format: Vec<String>,
+    /// Language of reports
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
+    /// Grading scale: tiphon, tiphon-floors, y1541, or a TOML file
+    #[arg(long, value_name = "SCALE", default_value = "tiphon")]
+    pub scale: String,
+    /// Which figures the headline grades: as the RFCs define them, or as theses compute them from Wireshark
+    #[arg(long, value_enum, default_value_t = MethodArg::Rigorous)]
+    pub method: MethodArg,
+    /// Exit with 1 if the overall grade of the whole run is below this index (0 to 4)
+    #[arg(long, value_name = "INDEX")]
+    pub fail_below: Option<f64>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Language of reports.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    /// English
+    En,
+    /// Indonesian
+    Id,
+}
+
+/// Which figures are graded.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MethodArg {
+    /// One-way delay or round trip, RFC 3393 jitter, matched loss
+    Rigorous,
+    /// Mean inter-packet gap, its variation, lost_segment share
+    Thesis,
+}

@@ -1,0 +1,86 @@
+//! From arguments to what the engine takes: all validation, no work but reading a scale's file.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Analyze, Input, Known, MethodArg};
+use crate::base::role::Role;
+use crate::engine::Options;
+use crate::error::{Error, Result};
+use crate::grade::{self, Method, Scale};
+use crate::run::{PointSpec, RunSpec, parse_bandwidth};
+
+/// The run that the arguments name.
+pub fn run_spec(input: &Input, known: &Known) -> Result<RunSpec> {
+    let given = [
+        (Role::Client, &input.client),
+        (Role::Source, &input.source),
+        (Role::Destination, &input.destination),
+        (Role::Storage, &input.storage),
+        (Role::Controller, &input.controller),
+    ];
+    let given: Vec<PointSpec> = given.into_iter().map(|(role, paths)| PointSpec { role, paths: paths.clone() }).collect();
+    let none = given.iter().all(|p| p.paths.is_empty());
+    let base = match &input.run {
+        Some(path) => RunSpec::from_path(path)?,
+        None if none => {
+            return Err(Error::new("no capture was given").advice("Give a capture file or a folder, or --client, --source, --destination."));
+        }
+        None => RunSpec { name: "run".to_owned(), ..RunSpec::default() },
+    };
+    let mut run = base.with_points(given);
+    let stdin = run.points.iter().flat_map(|p| &p.paths).filter(|p| p.as_os_str() == "-").count();
+    if stdin > 1 {
+        return Err(Error::new(format!("standard input was given {stdin} times, but can be read only once")));
+    }
+    if let Some(name) = &known.name {
+        run.name.clone_from(name);
+    }
+    if let Some(scenario) = &known.scenario {
+        run.scenario = Some(scenario.clone());
+    }
+    if !known.vm_mac.is_empty() {
+        run.vm_macs.clone_from(&known.vm_mac);
+    }
+    if !known.vm_ip.is_empty() {
+        run.vm_ips.clone_from(&known.vm_ip);
+    }
+    if let Some(rate) = &known.link_bandwidth {
+        run.link_bandwidth_bps = Some(parse_bandwidth(rate)?);
+    }
+    run.check()
+}
+
+/// The scale that `--scale` names.
+fn scale(name: &str) -> Result<Scale> {
+    if let Some(scale) = grade::builtin(name) {
+        return Ok(scale);
+    }
+    let names: Vec<&str> = grade::SCALES.iter().map(|s| s.name).collect();
+    let path = Path::new(name);
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::io(path, "read the grading scale", &e).advice(format!("Expected one of {}, or a TOML file.", names.join(", ")))
+    })?;
+    grade::from_toml(&text).map_err(|e| e.at(path))
+}
+
+/// The engine's options.
+pub fn options(input: &Input, known: &Known) -> Result<Options> {
+    let clock = known.clock.parse().map_err(|e| Error::new(format!("--clock: {e}")))?;
+    Ok(Options { filter: input.filter.clone(), clock, ..Options::default() })
+}
+
+/// The engine's options for `analyze`.
+pub fn analyze_options(args: &Analyze) -> Result<Options> {
+    let method = match args.method {
+        MethodArg::Rigorous => Method::Rigorous,
+        MethodArg::Thesis => Method::Thesis,
+    };
+    Ok(Options { scale: scale(&args.scale)?, method, ..options(&args.input, &args.known)? })
+}
+
+/// A folder name made of the run's name.
+pub fn report_folder(run: &RunSpec) -> PathBuf {
+    let safe: String = run.name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+    let safe = safe.trim_matches(['-', '.']);
+    Path::new("reports").join(if safe.is_empty() { "run" } else { safe })
+}

@@ -1,0 +1,254 @@
+//! From what the points say to the report.
+
+use std::collections::BTreeMap;
+
+use super::Options;
+use super::point::PointResult;
+use crate::app::services;
+use crate::base::anomaly::{Anomalies, Place};
+use crate::base::clock::ClockMap;
+use crate::base::limits;
+use crate::base::net::Side;
+use crate::base::role::Role;
+use crate::base::time::Timestamp;
+use crate::capture::FileFacts;
+use crate::grade;
+use crate::measure::meter::ChannelKey;
+use crate::measure::phase::Phases;
+use crate::measure::rows::{self, View};
+use crate::model::{self, Report};
+use crate::run::RunSpec;
+
+/// A point with all that was found out about it.
+pub(super) struct Known {
+    pub result: PointResult,
+    pub role: Role,
+    pub role_given: bool,
+    pub clock: ClockMap,
+    /// Service names of the meter's channels.
+    pub services: Vec<String>,
+    /// Those that a parser recognised.
+    pub by_content: Vec<bool>,
+}
+
+impl Known {
+    fn new(result: PointResult) -> Self {
+        let (services, by_content) = service_names(&result);
+        let role = result.role;
+        Self { role, role_given: role != Role::Unknown, clock: ClockMap::identity(), services, by_content, result }
+    }
+
+    /// First and last packet on the reference clock.
+    fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let (first, last) = (self.result.state.first?, self.result.state.last?);
+        Some((self.clock.to_reference(first), self.clock.to_reference(last)))
+    }
+}
+
+/// The name of each channel: what most of its conversations' bytes were recognised as, else the port's.
+fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
+    let state = &result.state;
+    let channels = &state.meter.channels;
+    let mut seen: Vec<BTreeMap<&'static str, u64>> = vec![BTreeMap::new(); channels.len()];
+    for (id, record) in state.flows.records() {
+        if let Some(protocol) = state.dispatcher.protocol(id) {
+            let bytes = record.sent(Side::Client).bytes + record.sent(Side::Server).bytes;
+            if let Some(of) = seen.get_mut(record.user() as usize) {
+                *of.entry(protocol).or_insert(0) += bytes;
+            }
+        }
+    }
+    let by_port = |key: &ChannelKey| if key.proto == 0 { "all".to_owned() } else { services::name_by_port(key.proto, key.port) };
+    let content = |of: &BTreeMap<&'static str, u64>| of.iter().max_by_key(|e| e.1).map(|e| (*e.0).to_owned());
+    let names: Vec<Option<String>> = seen.iter().map(content).collect();
+    let recognised = names.iter().map(Option::is_some).collect();
+    let names = names.into_iter().zip(channels).map(|(n, c)| n.unwrap_or_else(|| by_port(&c.key))).collect();
+    (names, recognised)
+}
+
+/// Makes the report.
+pub(super) fn report(run: &RunSpec, options: &Options, points: Vec<PointResult>) -> Report {
+    let points: Vec<Known> = points.into_iter().map(Known::new).collect();
+    let spans: Vec<_> = points.iter().filter_map(Known::span).collect();
+    let start = spans.iter().map(|s| s.0).min();
+    let end = spans.iter().map(|s| s.1).max();
+    let mut report = Report {
+        schema: model::SCHEMA.to_owned(),
+        tool: model::Tool { name: "lmpcap".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        run: model::Run {
+            name: run.name.clone(),
+            scenario: run.scenario.clone().unwrap_or_else(|| "unknown".to_owned()),
+            scenario_source: if run.scenario.is_some() { "given" } else { "inferred" }.to_owned(),
+            scenario_inferred: None,
+            link_bandwidth_bps: run.link_bandwidth_bps,
+            factors: run.factors.clone(),
+            start,
+            end,
+        },
+        ..Report::default()
+    };
+    report.points = points.iter().map(point_of).collect();
+    let phases = Phases::new(start.unwrap_or_default(), end.unwrap_or_default(), Vec::new());
+    let context = rows::Context { vm_ips: &run.vm_ips, phases: &phases, switch: None, link_bps: run.link_bandwidth_bps };
+    let views: Vec<View<'_>> = points.iter().filter_map(view_of).collect();
+    report.qos = rows::rows(&views, &context);
+    for row in &mut report.qos {
+        row.grades = grade::grade(&options.scale, row, options.method, run.link_bandwidth_bps);
+        row.thesis_grades = grade::grade(&options.scale, row, grade::Method::Thesis, run.link_bandwidth_bps);
+    }
+    if let Some(origin) = start {
+        report.series.origin = start;
+        report.series.throughput = views.iter().map(|v| rows::throughput_curve(v, origin)).collect();
+        (report.series.delay, report.series.loss, report.series.delay_cdf) = rows::delay_curves(&views, &context, origin);
+    }
+    report.services = points.iter().flat_map(|p| services_of(p, &phases)).collect();
+    report.flows = flows_of(&points);
+    report.coverage = coverage_of(&points, &views);
+    report.anomalies = anomalies_of(&points);
+    report
+}
+
+fn view_of(point: &Known) -> Option<View<'_>> {
+    let (first, last) = point.span()?;
+    Some(View { role: point.role, meter: &point.result.state.meter, clock: &point.clock, services: &point.services, first, last })
+}
+
+fn point_of(point: &Known) -> model::Point {
+    let file = |f: &FileFacts| model::File {
+        path: f.path.clone(),
+        format: f.format.to_owned(),
+        compression: f.compression.map(str::to_owned),
+        link_types: f.link_types.clone(),
+        packets: f.packets,
+        bytes_captured: f.bytes_captured,
+        bytes_wire: f.bytes_wire,
+        first: f.first.map(|t| point.clock.to_reference(t)),
+        last: f.last.map(|t| point.clock.to_reference(t)),
+        snaplen: f.snaplen,
+        cut_short: f.cut_short,
+        capture_drops: f.capture_drops,
+    };
+    model::Point {
+        role: point.role.name().to_owned(),
+        role_source: if point.role_given { "given" } else { "inferred" }.to_owned(),
+        files: point.result.files.iter().map(file).collect(),
+        packets: point.result.state.frames,
+        duplicates: point.result.state.copies,
+        undecoded: point.result.undecoded.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+        clock: model::Clock { method: "none".to_owned(), ..model::Clock::default() },
+    }
+}
+
+fn services_of(point: &Known, phases: &Phases) -> Vec<model::Service> {
+    use crate::measure::phase::Phase;
+    let meter = &point.result.state.meter;
+    let width = meter.width();
+    let mut by_name: BTreeMap<(String, bool), model::Service> = BTreeMap::new();
+    for (index, channel) in meter.channels.iter().enumerate().skip(1).filter(|c| c.1.key.proto != 0) {
+        let name = &point.services[index];
+        let content = point.by_content[index];
+        let service = by_name.entry((name.clone(), content)).or_insert_with(|| model::Service {
+            name: name.clone(),
+            detected_by: if content { "content" } else { "port" }.to_owned(),
+            measured_at: point.role.name().to_owned(),
+            class: services::class_of(name).name().to_owned(),
+            ..model::Service::default()
+        });
+        for (i, cell) in channel.lanes.iter().flat_map(|l| l.windows.iter()) {
+            service.packets += u64::from(cell.packets);
+            service.bytes += cell.bytes;
+            match phases.of(point.clock.to_reference(width.middle(i))) {
+                Phase::Before => service.bytes_before += cell.bytes,
+                Phase::During => service.bytes_during += cell.bytes,
+                Phase::After | Phase::Whole => service.bytes_after += cell.bytes,
+            }
+        }
+    }
+    let mut list: Vec<_> = by_name.into_values().collect();
+    list.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    list
+}
+
+fn flows_of(points: &[Known]) -> Vec<model::Flow> {
+    let mut all = Vec::new();
+    for point in points {
+        let state = &point.result.state;
+        for (id, record) in state.flows.records() {
+            let (c, s) = (record.sent(Side::Client), record.sent(Side::Server));
+            all.push((c.bytes + s.bytes, point, id, record));
+        }
+    }
+    all.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.3.first().cmp(&b.3.first())).then_with(|| a.3.key().cmp(b.3.key())));
+    all.truncate(limits::REPORT_FLOWS);
+    all.into_iter()
+        .map(|(bytes, point, id, record)| {
+            let (c, s) = (record.sent(Side::Client), record.sent(Side::Server));
+            let service = match point.result.state.dispatcher.protocol(id) {
+                Some(name) => name.to_owned(),
+                None => services::name_by_port(record.key().proto, record.key().server.port),
+            };
+            model::Flow {
+                key: record.key().to_string(),
+                point: point.role.name().to_owned(),
+                service,
+                packets: c.packets + s.packets,
+                bytes,
+                packets_from_client: c.packets,
+                bytes_from_client: c.bytes,
+                first: Some(point.clock.to_reference(record.first())),
+                last: Some(point.clock.to_reference(record.last())),
+                ..model::Flow::default()
+            }
+        })
+        .collect()
+}
+
+fn coverage_of(points: &[Known], views: &[View<'_>]) -> model::Coverage {
+    let mut coverage = model::Coverage::default();
+    let mut ignored: BTreeMap<String, u64> = BTreeMap::new();
+    for point in points {
+        let state = &point.result.state;
+        coverage.packets += state.frames;
+        coverage.decoded += state.decoded;
+        coverage.attributed += state.in_flows;
+        *ignored.entry("capture_duplicate".to_owned()).or_insert(0) += state.copies;
+        *ignored.entry("no_conversation".to_owned()).or_insert(0) += state.outside_flows;
+        *ignored.entry("fragment_held".to_owned()).or_insert(0) += state.held;
+        for (reason, n) in &point.result.undecoded {
+            *ignored.entry((*reason).to_owned()).or_insert(0) += n;
+        }
+    }
+    ignored.retain(|_, n| *n > 0);
+    coverage.ignored = ignored;
+    coverage.phase_resolution_ms = views.iter().map(|v| v.meter.width().ms()).reduce(f64::max);
+    coverage
+}
+
+fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
+    let mut merged: BTreeMap<&'static str, model::AnomalyEntry> = BTreeMap::new();
+    for point in points {
+        let mut all: Anomalies = point.result.anomalies.clone();
+        let meter = &point.result.state.meter;
+        all.note_many("flows_folded", meter.folded, Place::default());
+        all.note_many("time_outside_windows", meter.outside, Place::default());
+        all.note_many("events_of_forgotten_flows", point.result.state.ledgers.orphans, Place::default());
+        for (kind, counted) in all.iter() {
+            let entry =
+                merged.entry(kind).or_insert_with(|| model::AnomalyEntry { kind: kind.to_owned(), ..model::AnomalyEntry::default() });
+            entry.count += counted.count;
+            for place in &counted.first {
+                if entry.first.len() < limits::ANOMALY_PLACES {
+                    entry.first.push(model::AnomalyPlace {
+                        point: point.role.name().to_owned(),
+                        file: point.result.files.get(usize::from(place.file)).map(|f| f.path.clone()).unwrap_or_default(),
+                        frame: place.frame,
+                    });
+                }
+            }
+            if entry.detail.is_none() {
+                entry.detail.clone_from(&counted.detail);
+            }
+        }
+    }
+    merged.into_values().collect()
+}

@@ -1,0 +1,30 @@
+//! What the parsers of one point said, sorted by protocol family.
+
+use crate::app::Event;
+use crate::app::dispatch::Tagged;
+use crate::app::migration::ledger::MigrationLedger;
+use crate::flow::FlowTable;
+
+/// One ledger per protocol family.
+#[derive(Default)]
+pub struct Ledgers {
+    /// Migration streams.
+    pub migration: MigrationLedger,
+    /// Events of conversations that the table no longer knew.
+    pub orphans: u64,
+}
+
+impl Ledgers {
+    /// Sorts the events in, and leaves `events` empty with its room kept.
+    pub fn take(&mut self, events: &mut Vec<Tagged>, flows: &FlowTable) {
+        for Tagged { flow, event } in events.drain(..) {
+            let Some(key) = flows.key(flow) else {
+                self.orphans += 1;
+                continue;
+            };
+            match event {
+                Event::Migration(event) => self.migration.event(flow, &key, event),
+            }
+        }
+    }
+}

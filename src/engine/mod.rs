@@ -1,0 +1,73 @@
+//! One run from its files to its report: the only place that knows all layers.
+
+mod assemble;
+mod ledgers;
+mod point;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::base::clock::ClockChoice;
+use crate::error::{Error, Result};
+use crate::grade::{self, Method, Scale};
+use crate::model::Report;
+use crate::run::RunSpec;
+
+pub use point::PointResult;
+
+/// How a run is to be analyzed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// BPF expression that packets must match.
+    pub filter: Option<String>,
+    /// How the clocks relate.
+    pub clock: ClockChoice,
+    /// Grading scale.
+    pub scale: Scale,
+    /// Which figures are graded in the headline.
+    pub method: Method,
+    /// Bytes of input read so far: for a progress bar.
+    pub read: Arc<AtomicU64>,
+    /// Set to stop early: the run then ends with an error.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            filter: None,
+            clock: ClockChoice::default(),
+            scale: (grade::SCALES[0].scale)(),
+            method: Method::default(),
+            read: Arc::default(),
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// Reads all points of a run, each in its own thread.
+pub fn read_points(run: &RunSpec, options: &Options) -> Result<Vec<PointResult>> {
+    let results: Vec<Result<PointResult>> = thread::scope(|scope| {
+        let threads: Vec<_> = run.points.iter().map(|spec| scope.spawn(|| point::run(spec, options))).collect();
+        threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(|_| Err(Error::new("the analysis of a capture point failed inside: please report it"))))
+            .collect()
+    });
+    let points = results.into_iter().collect::<Result<Vec<_>>>()?;
+    if options.stop.load(Ordering::Relaxed) || points.iter().any(|p| p.stopped) {
+        return Err(Error::new("stopped before the end: no report was written"));
+    }
+    Ok(points)
+}
+
+/// Analyzes a run.
+///
+/// # Errors
+/// Files that cannot be read at all, a filter that does not compile, a request to stop. Faults inside a capture are anomalies
+/// of the report.
+pub fn analyze(run: &RunSpec, options: &Options) -> Result<Report> {
+    let points = read_points(run, options)?;
+    Ok(assemble::report(run, options, points))
+}
