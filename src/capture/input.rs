@@ -1,14 +1,17 @@
-//! Paths in, byte streams out: files, standard input and pipes, decompressed if need be.
+//! Paths in, byte streams out: files, standard input and pipes, decompressed if need be (once; twice is refused later).
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
-use super::{FileFacts, magic};
+use super::FileFacts;
+use super::compressed::{decoder, in_thread};
+use super::lz4::skip;
+use super::magic::{self, Compression, skippable};
 
 /// Bytes of a capture, and where they come from.
 pub(super) struct Input {
@@ -22,22 +25,51 @@ pub(super) fn is_regular(path: &Path) -> bool {
     path != Path::new("-") && path.metadata().is_ok_and(|m| m.is_file())
 }
 
-/// Opens `path`, `-` for standard input. `progress` counts the bytes read, before decompression.
-pub(super) fn open(path: &Path, progress: Option<Arc<AtomicU64>>) -> Result<Input> {
+/// Opens `path`, `-` for standard input. `progress` counts the bytes read, before decompression. A decoder runs in a thread of
+/// its own if `threaded`.
+pub(super) fn open(path: &Path, progress: Option<Arc<AtomicU64>>, threaded: bool) -> Result<Input> {
     let raw: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        let advice = "Check the path; quote names with spaces.";
-        let metadata = path.metadata().map_err(|e| Error::io(path, "open", &e).advice(advice))?;
+        let metadata = path.metadata().map_err(|e| Error::io(path, "open", &e).advice("Check the path; quote names with spaces."))?;
         if metadata.is_dir() {
             let error = Error::new("expected a capture file, found a folder").at(path);
             return Err(error.advice("Give the capture files in it."));
         }
-        Box::new(File::open(path).map_err(|e| Error::io(path, "open", &e))?)
+        let advice = "Captures are often readable by root only: check the permissions.";
+        Box::new(File::open(path).map_err(|e| Error::io(path, "open", &e).advice(advice))?)
     };
     let raw = Counted { read: raw, progress };
-    let facts = FileFacts { path: path.display().to_string(), ..FileFacts::default() };
-    Ok(Input { read: Box::new(raw), facts })
+    decompressed(raw, threaded, path).map_err(|e| Error::io(path, "read", &e))
+}
+
+fn decompressed(mut raw: impl Read + Send + 'static, threaded: bool, path: &Path) -> io::Result<Input> {
+    let mut facts = FileFacts { path: path.display().to_string(), ..FileFacts::default() };
+    let mut start = first(&mut raw)?;
+    // Skippable frames may stand before the first frame of zstd and lz4 (pzstd writes them) and say nothing of which it is.
+    while let Some(len) = skippable(&start) {
+        let beyond = start.len().min(usize::try_from(len).unwrap_or(usize::MAX));
+        skip(&mut raw, len - beyond as u64)?;
+        let rest = start.split_off(beyond);
+        start = rest;
+        raw.by_ref().take((magic::LONGEST - start.len()) as u64).read_to_end(&mut start)?;
+    }
+    let compression = Compression::of(&start);
+    let whole = Cursor::new(start).chain(raw);
+    facts.compression = compression.map(Compression::name);
+    let read: Box<dyn Read + Send> = match compression {
+        None => Box::new(whole),
+        Some(compression) if threaded => Box::new(in_thread(decoder(whole, compression)?)?),
+        Some(compression) => decoder(whole, compression)?,
+    };
+    Ok(Input { read, facts })
+}
+
+/// The first bytes, fewer than [`magic::LONGEST`] only if there are no more.
+fn first(raw: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(magic::LONGEST);
+    raw.by_ref().take(magic::LONGEST as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// The size of all files; `None` if one has none.
@@ -50,9 +82,8 @@ pub(super) fn looks_like_capture(path: &Path) -> bool {
     if !is_regular(path) {
         return false;
     }
-    let Ok(mut input) = open(path, None) else { return false };
-    let mut start = Vec::new();
-    input.read.by_ref().take(magic::LONGEST as u64).read_to_end(&mut start).is_ok() && magic::is_capture(&start)
+    let start = open(path, None, false).ok().and_then(|mut input| first(&mut input.read).ok());
+    start.is_some_and(|start| magic::is_capture(&start))
 }
 
 /// Counts what is read.

@@ -7,7 +7,9 @@
 
 mod bpf;
 mod buffer;
+mod compressed;
 mod input;
+mod lz4;
 mod magic;
 mod order;
 mod pcap;

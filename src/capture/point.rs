@@ -82,10 +82,10 @@ pub fn open_point(paths: &[PathBuf], options: &OpenOptions) -> Result<PointSourc
         let state = if paths.len() > 1 && input::is_regular(path) {
             // Only the beginning is read here, and neither counted nor kept.
             let mut scratch = Shared { filter: point.shared.filter.clone(), ..Shared::default() };
-            let start = open(path, file, None, &mut scratch)?.prepare(&mut scratch)?;
+            let start = open(path, file, None, false, &mut scratch)?.prepare(&mut scratch)?;
             State::Waiting(start.unwrap_or(Timestamp::MAX))
         } else {
-            let mut opened = open(path, file, point.progress.clone(), &mut point.shared)?;
+            let mut opened = open(path, file, point.progress.clone(), true, &mut point.shared)?;
             opened.prepare(&mut point.shared)?;
             State::Open(Box::new(opened))
         };
@@ -96,8 +96,8 @@ pub fn open_point(paths: &[PathBuf], options: &OpenOptions) -> Result<PointSourc
     Ok(point)
 }
 
-fn open(path: &Path, file: u16, progress: Option<Arc<AtomicU64>>, shared: &mut Shared) -> Result<File> {
-    let input = input::open(path, progress)?;
+fn open(path: &Path, file: u16, progress: Option<Arc<AtomicU64>>, threaded: bool, shared: &mut Shared) -> Result<File> {
+    let input = input::open(path, progress, threaded)?;
     Ok(Ordered::new(Records::open(input.read, file, input.facts, shared)?))
 }
 
@@ -157,7 +157,7 @@ impl PointSource {
             let error = Error::new(format!("more than {OPEN_FILES} files of one point overlap in time")).at(&slot.path);
             return Err(error.advice("Merge them first: mergecap -w NEW OLD..."));
         }
-        slot.state = State::Open(Box::new(open(&slot.path, slot.file, self.progress.clone(), &mut self.shared)?));
+        slot.state = State::Open(Box::new(open(&slot.path, slot.file, self.progress.clone(), true, &mut self.shared)?));
         Ok(())
     }
 
