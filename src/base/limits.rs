@@ -75,3 +75,5 @@ pub const PROBE_TOTAL_BYTES: usize = 64 << 20;
 pub const PROBE_DATAGRAMS: usize = 16;
 /// Segments of a conversation picked up in the middle at which its protocol is looked for.
 pub const RESYNC_SEGMENTS: u16 = 64;
+/// Bytes of a comment written into a pcapng file; an option holds 65,535, and nobody reads that much in Wireshark.
+pub const COMMENT_BYTES: usize = 4096;

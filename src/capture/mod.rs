@@ -11,12 +11,14 @@ mod compressed;
 mod input;
 mod lz4;
 mod magic;
+pub mod memory;
 mod order;
 mod pcap;
 mod pcapng;
 mod point;
 mod reader;
 mod record;
+pub mod write;
 
 use std::path::{Path, PathBuf};
 
