@@ -1,5 +1,6 @@
 //! Counters, histograms and windows: what one capture point says of throughput, delay, jitter and loss.
 
+pub mod downtime;
 pub mod histogram;
 pub mod lane;
 pub mod meter;
