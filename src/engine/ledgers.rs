@@ -3,7 +3,9 @@
 use crate::app::Event;
 use crate::app::dispatch::Tagged;
 use crate::app::migration::ledger::MigrationLedger;
+use crate::app::migration::{MigrationEvent, Step};
 use crate::flow::FlowTable;
+use crate::measure::pace::Pace;
 
 /// One ledger per protocol family.
 #[derive(Default)]
@@ -16,14 +18,21 @@ pub struct Ledgers {
 
 impl Ledgers {
     /// Sorts the events in, and leaves `events` empty with its room kept.
-    pub fn take(&mut self, events: &mut Vec<Tagged>, flows: &FlowTable) {
+    pub fn take(&mut self, events: &mut Vec<Tagged>, flows: &FlowTable, pace: &mut Pace) {
         for Tagged { flow, event } in events.drain(..) {
             let Some(key) = flows.key(flow) else {
                 self.orphans += 1;
                 continue;
             };
             match event {
-                Event::Migration(event) => self.migration.event(flow, &key, event),
+                Event::Migration(event) => {
+                    match event {
+                        MigrationEvent::Passed(Step::Begin, _) => pace.watch(flow),
+                        MigrationEvent::Passed(Step::Switchover, _) => pace.freeze(flow),
+                        _ => {}
+                    }
+                    self.migration.event(flow, &key, event);
+                }
             }
         }
     }

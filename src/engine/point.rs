@@ -15,7 +15,9 @@ use crate::decode::{Decoded, Decoder, Packet};
 use crate::error::Result;
 use crate::flow::FlowTable;
 use crate::measure::meter::Meter;
+use crate::measure::pace::Pace;
 use crate::measure::presence::Presence;
+use crate::measure::service::ServiceWatch;
 use crate::run::PointSpec;
 
 /// Frames between two looks at whether the user wants to stop.
@@ -61,6 +63,10 @@ pub struct PointState {
     pub presence: Presence,
     /// Counters.
     pub meter: Meter,
+    /// Waits per channel.
+    pub services: ServiceWatch,
+    /// Pace of migration streams.
+    pub pace: Pace,
     /// Conversations.
     pub flows: FlowTable,
     /// Which parser took which conversation.
@@ -83,6 +89,8 @@ impl PointState {
             last: None,
             presence: Presence::new(),
             meter: Meter::default(),
+            services: ServiceWatch::new(),
+            pace: Pace::new(),
             flows: FlowTable::new(),
             dispatcher: Dispatcher::new(Vec::new()),
             ledgers: Ledgers::default(),
@@ -112,8 +120,10 @@ impl PointState {
             None => 0,
         };
         self.meter.packet(packet, &seen, channel);
+        self.services.packet(packet, &seen, channel, self.meter.pair_of(channel));
+        self.pace.packet(packet, seen.flow, seen.from);
         if !self.dispatcher.out().is_empty() {
-            self.ledgers.take(self.dispatcher.out_mut(), &self.flows);
+            self.ledgers.take(self.dispatcher.out_mut(), &self.flows, &mut self.pace);
         }
     }
 
@@ -157,7 +167,7 @@ pub fn run(spec: &PointSpec, options: &Options) -> Result<PointResult> {
         state.packet(&packet);
     }
     state.flows.finish(&mut state.dispatcher);
-    state.ledgers.take(state.dispatcher.out_mut(), &state.flows);
+    state.ledgers.take(state.dispatcher.out_mut(), &state.flows, &mut state.pace);
     let mut anomalies = source.anomalies().clone();
     for (kind, count) in decoder.counters().named() {
         anomalies.note_many(kind, count, Default::default());

@@ -9,6 +9,8 @@ pub mod phase;
 pub mod presence;
 pub mod qos;
 pub mod rows;
+pub mod roles;
 pub mod service;
 pub mod spread;
+pub mod vm;
 pub mod window;

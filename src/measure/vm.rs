@@ -95,9 +95,7 @@ fn announced(points: &[VmView<'_>]) -> Vec<Mac> {
             entry.rarp |= a.kind == Kind::Rarp;
         }
     }
-    let before = |mac: Mac, at: Timestamp| {
-        points.iter().any(|p| p.presence.of(mac).any(|s| p.clock.to_reference(s.first.at) < at - EARLY))
-    };
+    let before = |mac: Mac, at: Timestamp| points.iter().any(|p| p.presence.of(mac).any(|s| p.clock.to_reference(s.first.at) < at - EARLY));
     let pick = |test: &dyn Fn(Mac, &Found) -> bool| -> Vec<Mac> { found.iter().filter(|(m, f)| test(**m, f)).map(|(m, _)| *m).collect() };
     let known = pick(&|m, f| f.rarp && before(m, f.first));
     if !known.is_empty() {
@@ -169,7 +167,11 @@ fn macs_of(points: &[VmView<'_>], ips: &[IpAddr]) -> Vec<Mac> {
     if !claimed.is_empty() {
         return claimed;
     }
-    let used = with(&|s| !is_router(s) && s.addresses.iter().all(|ip| ips.contains(&ip) || is_link_local(ip)) && s.addresses.iter().any(|ip| ips.contains(&ip)));
+    let used = with(&|s| {
+        !is_router(s)
+            && s.addresses.iter().all(|ip| ips.contains(&ip) || is_link_local(ip))
+            && s.addresses.iter().any(|ip| ips.contains(&ip))
+    });
     if used.len() == 1 { used } else { Vec::new() }
 }
 
@@ -183,9 +185,15 @@ fn served(points: &[VmView<'_>]) -> Result<(IpAddr, &'static str), String> {
         let mut found: BTreeMap<IpAddr, u64> = BTreeMap::new();
         for c in p.meter.channels.iter().filter(|c| c.key.proto != 0) {
             let dns = matches!(c.key.port, 53 | 67 | 123 | 546 | 547 | 5353);
-            let answered = c.lanes.iter().all(|l| l.packets() > 0);
-            if answered && !dns && !nodes.contains(&c.key.server) && !nodes.contains(&c.key.client) && !is_unspecified_or_group(c.key.server) {
-                *found.entry(c.key.server).or_default() += c.lanes.iter().map(super::lane::Lane::packets).sum::<u64>();
+            let packets = c.lanes.each_ref().map(|l| u64::from(l.windows.sum(|_| true).packets));
+            let answered = packets.iter().all(|n| *n > 0);
+            if answered
+                && !dns
+                && !nodes.contains(&c.key.server)
+                && !nodes.contains(&c.key.client)
+                && !is_unspecified_or_group(c.key.server)
+            {
+                *found.entry(c.key.server).or_default() += packets.iter().sum::<u64>();
             }
         }
         found
@@ -204,7 +212,7 @@ fn served(points: &[VmView<'_>]) -> Result<(IpAddr, &'static str), String> {
             return Ok((ip, "the one server that the captures of a node and of the client have in common"));
         }
     }
-    let view = client.first().or(points.first()).ok_or("no capture")?;
+    let view = client.first().copied().or(points.first()).ok_or("no capture")?;
     let all = servers(view);
     let mut by_packets: Vec<(IpAddr, u64)> = all.into_iter().collect();
     by_packets.sort_by_key(|(ip, n)| (std::cmp::Reverse(*n), *ip));
