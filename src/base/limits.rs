@@ -77,3 +77,13 @@ pub const PROBE_DATAGRAMS: usize = 16;
 pub const RESYNC_SEGMENTS: u16 = 64;
 /// Bytes of a comment written into a pcapng file; an option holds 65,535, and nobody reads that much in Wireshark.
 pub const COMMENT_BYTES: usize = 4096;
+/// Conversations per point that the join thread remembers: the latest ones; a record is about 400 bytes.
+pub const JOIN_FLOWS: usize = 1 << 15;
+/// Directions (protocol, addresses, called port) that paths are counted under; the rest share one.
+pub const JOIN_ENDS: usize = 4096;
+/// Packets that the matcher holds at once, about 120 bytes each: 2 s of 100,000 packets per second.
+pub const MATCHER_PACKETS: usize = 1 << 18;
+/// Packets with one key that the matcher compares one by one; identical packets beyond this pair with nothing.
+pub const MATCHER_CHAIN: usize = 64;
+/// Capture points of one run: the most that a bit set of 16 can tell.
+pub const POINTS: usize = 16;

@@ -1,0 +1,443 @@
+//! Sightings of all points in, passages out.
+//!
+//! The points are read by threads of their own, each at its own speed. The joiner asks for batches in such an order that the
+//! points stay in step on the *reference* clock ([`Joiner::next_point`]), so the table of open packets stays small. While the
+//! clocks are not related yet it first fills an equal share of the table from every point, then goes by the clocks as they are.
+//!
+//! A packet is judged when every point has been read well past the moment at which it was sent ([`HORIZON`]). If the table is
+//! full before that, the oldest packet leaves as [`Proof::Unknown`] unless it had been seen elsewhere: full is not lost.
+
+use hashbrown::HashSet;
+
+use super::clock::Clocks;
+use super::clock_solve::{self, PointClock};
+use super::matcher::{Entry, Matcher, Met};
+use super::matcher_flows::{Ends, EndsBook, FlowBook, FlowRecord, NO_ENDS, across};
+use super::passage::{Passage, Passages, Proof};
+use super::sighting::{Batch, Sighting, flag, mix, piece_copy, piece_key};
+use crate::base::clock::ClockChoice;
+use crate::base::limits::{MATCHER_PACKETS, POINTS};
+use crate::base::role::Role;
+use crate::base::time::{NS_PER_MS, NS_PER_S, Timestamp};
+use crate::flow::FlowId;
+
+/// How long a packet may be under way before it counts as not having arrived: longer than queues hold packets.
+pub const HORIZON: i64 = 3 * NS_PER_S;
+/// How short the wait may become while the table is more than three quarters full.
+pub const SHORT_HORIZON: i64 = 300 * NS_PER_MS;
+/// Pieces smaller than this are not cut: no link has such a segment size.
+const LEAST_PIECE: u32 = 256;
+/// Answered echoes remembered, in two generations.
+const ANSWERS: usize = 1 << 15;
+
+/// What the joiner counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sightings taken.
+    pub sightings: u64,
+    /// Packets (pieces) that came out of them.
+    pub passages: u64,
+    /// Of these, seen at two points or more.
+    pub matched: u64,
+    /// Packets that had to leave the full table before they could be judged.
+    pub overflow: u64,
+    /// Sightings that found more equal packets than are compared.
+    pub crowded: u64,
+    /// Packets that a router on the way gave a new identification.
+    pub renumbered: u64,
+    /// Pieces whose bytes arrived, cut differently.
+    pub recut: u64,
+    /// Sightings of conversations that the joiner had forgotten.
+    pub flows_forgotten: u64,
+    /// Directions that share one path because there were too many.
+    pub ends_folded: u64,
+    /// The most packets that the table held.
+    pub most_held: usize,
+}
+
+/// What the join found, the passages aside.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Per point.
+    pub clocks: Vec<PointClock>,
+    /// Per point: first and last packet on its own clock; `None` if it saw none.
+    pub spans: Vec<Option<(Timestamp, Timestamp)>>,
+    /// By [`super::matcher_flows::EndsId`] minus one.
+    pub ends: Vec<Ends>,
+    /// Counts.
+    pub counters: Counters,
+}
+
+#[derive(Default)]
+struct Point {
+    flows: FlowBook,
+    first: Option<Timestamp>,
+    last: Timestamp,
+    ended: bool,
+}
+
+/// Joins the sightings of several points.
+pub struct Joiner<S> {
+    points: Vec<Point>,
+    roles: Vec<Role>,
+    matcher: Matcher,
+    clocks: Clocks,
+    ends: EndsBook,
+    answers: [HashSet<u64>; 2],
+    counters: Counters,
+    room: usize,
+    sink: S,
+}
+
+impl<S: Passages> Joiner<S> {
+    /// For points with these roles, at most [`POINTS`] of them (more are an error of the caller: the rest would not be joined).
+    pub fn new(roles: &[Role], choice: ClockChoice, sink: S) -> Self {
+        Self::with_room(roles, choice, sink, MATCHER_PACKETS)
+    }
+
+    /// As [`Joiner::new`], with another bound on the packets held.
+    pub fn with_room(roles: &[Role], choice: ClockChoice, sink: S, room: usize) -> Self {
+        let roles = &roles[..roles.len().min(POINTS)];
+        Self {
+            points: roles.iter().map(|_| Point::default()).collect(),
+            roles: roles.to_vec(),
+            matcher: Matcher::new(roles.len(), room.max(2)),
+            clocks: Clocks::new(roles, choice),
+            ends: EndsBook::default(),
+            answers: Default::default(),
+            counters: Counters::default(),
+            room: room.max(2),
+            sink,
+        }
+    }
+
+    /// The point whose next batch should be given; `None` when all have ended. Waiting for that point keeps all in step;
+    /// batches given in another order cost memory and, when the table is full, matches.
+    pub fn next_point(&self) -> Option<usize> {
+        let alive = || (0..self.points.len()).filter(|&p| !self.points[p].ended);
+        if let Some(fresh) = alive().find(|&p| self.points[p].first.is_none()) {
+            return Some(fresh);
+        }
+        let lowest = |wanted: &dyn Fn(usize) -> bool| alive().filter(|&p| wanted(p)).min_by_key(|&p| self.progress(p));
+        if !self.clocks.all_related() {
+            // A group that fills its share waits until the others have filled theirs.
+            let groups = self.clocks.groups();
+            let mut held = [0usize; POINTS];
+            (0..self.points.len()).for_each(|p| held[groups[p]] += self.matcher.held_by(p));
+            let kinds = groups.iter().collect::<HashSet<_>>().len();
+            let share = self.room / kinds.max(1);
+            if let Some(p) = lowest(&|p| held[groups[p]] < share) {
+                return Some(p);
+            }
+        }
+        lowest(&|_| true)
+    }
+
+    fn progress(&self, point: usize) -> i64 {
+        self.points[point].last.0.saturating_add(self.clocks.offsets()[point])
+    }
+
+    /// Takes the next batch of `point`.
+    pub fn batch(&mut self, point: usize, batch: &Batch) {
+        if point >= self.points.len() {
+            return;
+        }
+        for note in &batch.flows {
+            self.points[point].flows.announce(note, &mut self.ends);
+        }
+        for s in &batch.sightings {
+            self.sight(point, s);
+        }
+        self.settle();
+    }
+
+    /// `point` has no more sightings.
+    pub fn end_of_point(&mut self, point: usize) {
+        if let Some(p) = self.points.get_mut(point) {
+            p.ended = true;
+            self.settle();
+        }
+    }
+
+    /// Judges all that is still open, relates the clocks, and answers what was found and who took the passages.
+    pub fn finish(mut self) -> (Joined, S) {
+        self.points.iter_mut().for_each(|p| p.ended = true);
+        while let Some((point, slot, _)) = self.ripest() {
+            self.judge(point, slot, true);
+        }
+        self.counters.crowded = self.matcher.crowded;
+        self.counters.flows_forgotten = self.points.iter().map(|p| p.flows.unknown).sum();
+        self.counters.ends_folded = self.ends.folded;
+        let spans: Vec<_> = self.points.iter().map(|p| p.first.map(|first| (first, p.last))).collect();
+        let clocks = clock_solve::solve(&self.clocks, &self.roles, &spans);
+        (Joined { clocks, spans, ends: self.ends.list, counters: self.counters }, self.sink)
+    }
+
+    fn sight(&mut self, point: usize, s: &Sighting) {
+        self.counters.sightings += 1;
+        let state = &mut self.points[point];
+        state.first = Some(state.first.map_or(s.at, |f| f.min(s.at)));
+        state.last = state.last.max(s.at);
+        if s.has(flag::ECHO_REPLY) {
+            if self.answers[0].len() >= ANSWERS {
+                self.answers[1] = std::mem::take(&mut self.answers[0]);
+            }
+            self.answers[0].insert(answer(s.seq));
+        }
+        let (mut piece, mut ends) = (s.len, NO_ENDS);
+        if let Some(flow) = s.flow {
+            match state.flows.get(flow) {
+                Some(record) => {
+                    piece = record.note(s);
+                    ends = record.dirs[s.side().index()].ends;
+                }
+                None => state.flows.unknown += 1,
+            }
+        }
+        if !s.has(flag::RANGE) {
+            return self.put(point, s, (s.key, s.copy, s.seq, s.len), ends);
+        }
+        if piece < LEAST_PIECE {
+            piece = s.len;
+        }
+        let (mut at, mut n) = (0, 0);
+        while at < s.len {
+            let len = piece.min(s.len - at);
+            let seq = s.seq.wrapping_add(at);
+            self.put(point, s, (piece_key(s.key, seq, len), piece_copy(s.copy, n), seq, len), ends);
+            at += len;
+            n += 1;
+        }
+    }
+
+    fn put(&mut self, point: usize, s: &Sighting, piece: (u64, u32, u32, u32), ends: u32) {
+        loop {
+            let (clocks, at) = (&self.clocks, s.at);
+            let near = |entry: &Entry, times: &[Timestamp]| {
+                let other = usize::from(entry.first);
+                if clocks.groups()[point] != clocks.groups()[other] {
+                    return true;
+                }
+                let here = at.0.saturating_add(clocks.offsets()[point]);
+                here.saturating_sub(times[other].0.saturating_add(clocks.offsets()[other])).saturating_abs() <= HORIZON
+            };
+            match self.matcher.sight(point, s, piece, ends, near) {
+                Met::New => break,
+                Met::With { slot, sure } => {
+                    self.met(point, s, slot, sure);
+                    break;
+                }
+                Met::Full => {
+                    let Some((from, slot, age)) = self.ripest() else { break };
+                    self.judge(from, slot, age > HORIZON);
+                }
+            }
+        }
+        self.counters.most_held = self.counters.most_held.max(self.matcher.len());
+    }
+
+    /// Two points saw the same packet: their clocks and conversations are compared.
+    fn met(&mut self, point: usize, s: &Sighting, slot: u32, sure: bool) {
+        let entry = *self.matcher.entry(slot);
+        if let (Some(here), Some(there)) = (s.flow, entry.flow)
+            && usize::from(entry.first) != point
+        {
+            self.acquaint(point, here, usize::from(entry.first), there);
+        }
+        let strong = flag::STRONG & entry.flags != 0 && entry.flags & (flag::RETRANSMITTED | flag::AMBIGUOUS | flag::GROUP) == 0;
+        if !sure || !strong || entry.vague {
+            return;
+        }
+        let (hosts, way) = self.ends.hosts(entry.ends);
+        if entry.ends == NO_ENDS {
+            return;
+        }
+        for other in 0..self.points.len() {
+            if other != point && entry.seen & (1 << other) != 0 {
+                let at = self.matcher.times(slot)[other];
+                self.clocks.sample((point, s.at), (other, at), hosts, way);
+            }
+        }
+    }
+
+    fn acquaint(&mut self, point: usize, here: FlowId, other: usize, there: FlowId) {
+        let known = |flows: &FlowBook, flow, p: usize| flows.peek(flow).is_none_or(|r| r.at(p as u8).is_some());
+        if known(&self.points[point].flows, here, other) && known(&self.points[other].flows, there, point) {
+            return;
+        }
+        let widest = |r: &FlowRecord| r.dirs.map(|d| d.widest);
+        let mine = self.points[point].flows.get(here).map(|r| {
+            r.meet(other as u8, there);
+            widest(r)
+        });
+        if let Some(r) = self.points[other].flows.get(there) {
+            r.meet(point as u8, here);
+            let _ = mine;
+        }
+    }
+
+    /// Judges what every point has been read past.
+    fn settle(&mut self) {
+        while let Some((point, slot, age)) = self.ripest() {
+            let pressed = self.matcher.len() > self.room / 4 * 3;
+            if age <= if pressed { SHORT_HORIZON } else { HORIZON } {
+                return;
+            }
+            if !self.clocks.all_related() && !pressed && self.points.iter().any(|p| !p.ended) {
+                // An unrelated clock may yet turn out to have seen it.
+                return;
+            }
+            self.judge(point, slot, true);
+        }
+    }
+
+    /// The oldest open packet and how far the points of its group have been read past it.
+    fn ripest(&mut self) -> Option<(usize, u32, i64)> {
+        let groups = self.clocks.groups();
+        let mut best: Option<(usize, u32, i64)> = None;
+        for point in 0..self.points.len() {
+            let Some(slot) = self.matcher.oldest(point) else { continue };
+            let born = self.matcher.times(slot)[point].0.saturating_add(self.clocks.offsets()[point]);
+            let peers = (0..self.points.len()).filter(|&p| groups[p] == groups[point] && !self.points[p].ended);
+            let read = peers.map(|p| self.progress(p)).min().unwrap_or(i64::MAX);
+            let age = read.saturating_sub(born);
+            // Among those that nobody will see again, the one that was sent first.
+            if best.is_none_or(|(p, b, a)| {
+                if a == i64::MAX || age == i64::MAX || age > HORIZON && a > HORIZON {
+                    let other = self.matcher.times(b)[p].0.saturating_add(self.clocks.offsets()[p]);
+                    (age > HORIZON) >= (a > HORIZON) && born < other
+                } else {
+                    age > a
+                }
+            }) {
+                best = Some((point, slot, age));
+            }
+        }
+        best
+    }
+
+    /// Takes a packet out of the table and hands it on. `ripe` if every point was read well past it.
+    fn judge(&mut self, point: usize, slot: u32, ripe: bool) {
+        let offsets = self.clocks.offsets();
+        if self.matcher.entry(slot).seen.is_power_of_two() {
+            let here = self.matcher.times(slot)[point].0.saturating_add(offsets[point]);
+            let near = |e: &Entry, times: &[Timestamp]| {
+                let other = usize::from(e.first);
+                here.saturating_sub(times[other].0.saturating_add(offsets[other])).saturating_abs() <= HORIZON
+            };
+            self.counters.renumbered += u64::from(self.matcher.reconcile(slot, near));
+        }
+        let entry = *self.matcher.entry(slot);
+        let proof = self.proof(&entry, ripe);
+        let ends = self.paths(&entry, slot);
+        let offsets = self.clocks.offsets();
+        let times = self.matcher.times(slot);
+        let on_reference = |p: usize| times[p].0.saturating_add(offsets[p]);
+        let seen = || (0..times.len()).filter(|&p| entry.seen & (1 << p) != 0);
+        let first = seen().min_by_key(|&p| on_reference(p)).unwrap_or(point);
+        let passage = Passage {
+            ends,
+            seen: entry.seen,
+            times,
+            offsets,
+            first,
+            sent: Timestamp(on_reference(first)),
+            wire: entry.wire,
+            flags: entry.flags,
+            vague: entry.vague,
+            proof,
+            place: (usize::from(entry.first), entry.place),
+        };
+        self.counters.passages += 1;
+        self.counters.matched += u64::from(!passage.lone());
+        self.sink.passage(&passage);
+        if entry.seen.count_ones() > 2 && !entry.vague && entry.ends != NO_ENDS {
+            let hosts = self.ends.hosts(entry.ends).0;
+            for p in seen() {
+                for q in seen().filter(|&q| q > p) {
+                    self.clocks.aside(p, q, hosts, p != first && q != first);
+                }
+            }
+        }
+        self.matcher.remove(point, slot);
+    }
+
+    fn proof(&mut self, entry: &Entry, ripe: bool) -> Proof {
+        if entry.flags & flag::ECHO_REQUEST != 0 {
+            let key = answer(entry.seq);
+            if self.answers.iter().any(|set| set.contains(&key)) {
+                return Proof::Arrived;
+            }
+        }
+        if entry.seen.is_power_of_two() && !(ripe && self.judged_fairly(usize::from(entry.first))) {
+            self.counters.overflow += 1;
+            return Proof::Unknown;
+        }
+        if entry.flags & flag::ECHO_REQUEST != 0 {
+            return Proof::Unanswered;
+        }
+        if entry.flags & flag::RANGE == 0 {
+            return Proof::None;
+        }
+        let Some(record) = entry.flow.and_then(|flow| self.points[usize::from(entry.first)].flows.peek(flow)).copied() else {
+            return Proof::None;
+        };
+        let side = usize::from(entry.flags & flag::SERVER != 0);
+        let dir = &record.dirs[side];
+        let again = dir.again.meets(entry.seq, entry.len) || dir.again.full;
+        if !entry.seen.is_power_of_two() {
+            return Proof::None;
+        }
+        let recut = record.peers.iter().flatten().any(|&(p, flow)| {
+            let there = self.points[usize::from(p)].flows.peek(flow);
+            there.is_some_and(|r| r.dirs[side].seen.holds(entry.seq, entry.len))
+        });
+        if recut && !again {
+            self.counters.recut += 1;
+            return Proof::Recut;
+        }
+        let sender = if side == 0 { crate::base::net::Side::Client } else { crate::base::net::Side::Server };
+        if !again && record.acknowledged(sender, entry.seq.wrapping_add(entry.len)) { Proof::Arrived } else { Proof::None }
+    }
+
+    /// True if a lone packet of `point` could have been matched: its clock is related to another's, or there is nobody left to ask.
+    fn judged_fairly(&self, point: usize) -> bool {
+        let groups = self.clocks.groups();
+        (0..groups.len()).any(|p| p != point && groups[p] == groups[point]) || self.points.iter().all(|p| p.ended)
+    }
+
+    /// The ends that a packet is counted under, with what its passage teaches of the conversation.
+    fn paths(&mut self, entry: &Entry, slot: u32) -> u32 {
+        let first = usize::from(entry.first);
+        let side = usize::from(entry.flags & flag::SERVER != 0);
+        let Some(flow) = entry.flow else { return entry.ends };
+        let Some(record) = self.points[first].flows.peek(flow).copied() else { return entry.ends };
+        if entry.seen.is_power_of_two() {
+            return record.dirs[side].known;
+        }
+        let offsets = self.clocks.offsets();
+        let times = self.matcher.times(slot);
+        let ends_at = |p: usize| {
+            let there = if p == first { Some(flow) } else { record.at(p as u8) };
+            there.and_then(|f| self.points[p].flows.peek(f)).map_or(entry.ends, |r| r.dirs[side].ends)
+        };
+        let seen = || (0..times.len()).filter(|&p| entry.seen & (1 << p) != 0);
+        let key = |p: &usize| times[*p].0.saturating_add(offsets[*p]);
+        let (a, b) = (seen().min_by_key(key).map_or(entry.ends, ends_at), seen().max_by_key(key).map_or(entry.ends, ends_at));
+        let known = across(&mut self.ends, a, b);
+        if known != record.dirs[side].known {
+            let peers: Vec<(usize, FlowId)> =
+                std::iter::once((first, flow)).chain(record.peers.iter().flatten().map(|&(p, f)| (usize::from(p), f))).collect();
+            for (p, f) in peers {
+                if let Some(r) = self.points[p].flows.get(f) {
+                    r.dirs[side].known = known;
+                }
+            }
+        }
+        known
+    }
+}
+
+fn answer(seq: u32) -> u64 {
+    mix(u64::from(seq), 0xec40)
+}
