@@ -2,10 +2,14 @@
 //!
 //! A gap is an input to a parser, not an error.
 
-pub mod migration;
-pub mod services;
-
 pub mod dispatch;
+pub mod http;
+pub mod migration;
+pub mod quic;
+pub mod services;
+pub mod tls;
+pub mod video;
+pub mod web;
 
 use crate::base::emit::Emit;
 use crate::base::net::Side;
@@ -77,10 +81,18 @@ pub struct DatagramProtocol {
 pub enum Event {
     /// Of a migration.
     Migration(migration::MigrationEvent),
+    /// Of HTTP.
+    Http(http::HttpEvent),
+    /// Of TLS.
+    Tls(tls::TlsEvent),
+    /// Of QUIC.
+    Quic(quic::QuicEvent),
+    /// Of media outside HTTP: RTP and RTSP.
+    Media(video::MediaEvent),
 }
 
 /// The protocols over TCP, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[];
+pub const PROTOCOLS: &[Protocol] = &[http::HTTP, http::HTTP2, tls::TLS];
 
 /// The protocols over UDP.
 pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[];

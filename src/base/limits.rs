@@ -87,3 +87,41 @@ pub const MATCHER_PACKETS: usize = 1 << 18;
 pub const MATCHER_CHAIN: usize = 64;
 /// Capture points of one run: the most that a bit set of 16 can tell.
 pub const POINTS: usize = 16;
+/// Longest head of an HTTP message; servers refuse heads beyond 8 to 64 KiB.
+pub const HTTP_HEAD: usize = 64 << 10;
+/// Fields of an HTTP head; servers stop at about 100.
+pub const HTTP_HEADERS: usize = 256;
+/// Text kept of one HTTP field.
+pub const HTTP_TEXT: usize = 256;
+/// Requests of one connection without an answer; browsers and proxies pipeline far fewer.
+pub const HTTP_PIPELINE: usize = 128;
+/// Bytes kept of a JSON body that someone asked for.
+pub const HTTP_BODY_PREFIX: usize = 64 << 10;
+/// Exchanges kept per point; beyond it they are counted only.
+pub const HTTP_EXCHANGES: usize = 1 << 16;
+/// Points of one curve of arrivals: 32 KiB of memory; beyond it the step doubles.
+pub const ARRIVAL_POINTS: usize = 2048;
+/// Longest playlist or manifest, unpacked; a day of 2 s segments fits.
+pub const PLAYLIST_BYTES: usize = 4 << 20;
+/// Entries kept of one playlist; a day of 2 s segments fits.
+pub const PLAYLIST_ENTRIES: usize = 1 << 16;
+/// Longest MP4 box that is held at once: a `sidx` of ten hours in 2 s parts.
+pub const MP4_BOX: usize = 256 << 10;
+/// Nested MP4 boxes that are followed; `moov/trak/mdia/minf/stbl` is five.
+pub const MP4_DEPTH: usize = 8;
+/// Tracks of one MP4 file that are kept.
+pub const MP4_TRACKS: usize = 16;
+/// Representations of one DASH manifest that are kept; ladders of many periods stay far below.
+pub const DASH_REPRESENTATIONS: usize = 1024;
+/// Bytes at the start of a ranged download that are searched for an MP4's `moov`; players ask near its start.
+pub const MOOV_WINDOW: usize = 64 << 10;
+/// Longest TLS hello that is held; with post-quantum key shares they take 2 KiB.
+pub const TLS_HELLO: usize = 64 << 10;
+/// Application protocols kept of one hello.
+pub const TLS_ALPN: usize = 16;
+/// Bytes of CRYPTO frames held per QUIC connection for a hello.
+pub const QUIC_CRYPTO: usize = 16 << 10;
+/// Connections (TLS, QUIC, HTTP/2) and names of servers kept per point.
+pub const WEB_CONNECTIONS: usize = 1 << 14;
+/// Curves of arrivals of HTTP downloads kept per point, at most 32 KiB each and usually below 1 KiB.
+pub const WEB_CURVES: usize = 1 << 13;

@@ -4,6 +4,7 @@ use crate::app::Event;
 use crate::app::dispatch::Tagged;
 use crate::app::migration::ledger::MigrationLedger;
 use crate::app::migration::{MigrationEvent, Step};
+use crate::app::web::WebLedger;
 use crate::flow::FlowTable;
 use crate::measure::pace::Pace;
 
@@ -12,6 +13,8 @@ use crate::measure::pace::Pace;
 pub struct Ledgers {
     /// Migration streams.
     pub migration: MigrationLedger,
+    /// HTTP, TLS, QUIC and media.
+    pub web: WebLedger,
     /// Events of conversations that the table no longer knew.
     pub orphans: u64,
 }
@@ -33,6 +36,7 @@ impl Ledgers {
                     }
                     self.migration.event(flow, &key, event);
                 }
+                event @ (Event::Http(_) | Event::Tls(_) | Event::Quic(_) | Event::Media(_)) => self.web.event(flow, event),
             }
         }
     }

@@ -1,3 +1,1 @@
 //! Many runs: discovery, one table, statistics, a study report.
-
-pub mod stats;

@@ -1,0 +1,5 @@
+//! QUIC.
+
+/// What this module says.
+#[derive(Clone, Debug)]
+pub enum QuicEvent {}
