@@ -11,6 +11,7 @@ pub mod qos;
 pub mod rows;
 pub mod roles;
 pub mod service;
+pub mod slice;
 pub mod spread;
 pub mod vm;
 pub mod window;
