@@ -1,9 +1,12 @@
 //! From what the points say to the report.
 
+mod migrations;
+
 use std::collections::BTreeMap;
 
 use super::Options;
 use super::point::PointResult;
+use crate::app::migration::{ConnectionFacts, Observed};
 use crate::app::services;
 use crate::base::anomaly::{Anomalies, Place};
 use crate::base::clock::ClockMap;
@@ -15,7 +18,9 @@ use crate::capture::FileFacts;
 use crate::grade;
 use crate::measure::meter::ChannelKey;
 use crate::measure::phase::Phases;
+use crate::measure::roles::{RoleView, infer_roles};
 use crate::measure::rows::{self, View};
+use crate::measure::vm::{self, VmView};
 use crate::model::{self, Report};
 use crate::run::RunSpec;
 
@@ -29,13 +34,31 @@ pub(super) struct Known {
     pub services: Vec<String>,
     /// Those that a parser recognised.
     pub by_content: Vec<bool>,
+    /// How the role was told, if it was not given.
+    pub role_why: Option<&'static str>,
+    /// Migrations that the point saw.
+    pub migrations: Vec<Observed>,
+    /// Paths of its files.
+    pub paths: Vec<String>,
 }
 
 impl Known {
-    fn new(result: PointResult) -> Self {
+    fn new(mut result: PointResult) -> Self {
         let (services, by_content) = service_names(&result);
+        let ledger = std::mem::take(&mut result.state.ledgers.migration);
+        let migrations = ledger.finish(connections(&result));
         let role = result.role;
-        Self { role, role_given: role != Role::Unknown, clock: ClockMap::identity(), services, by_content, result }
+        Self {
+            role,
+            role_given: role != Role::Unknown,
+            role_why: None,
+            clock: ClockMap::identity(),
+            services,
+            by_content,
+            migrations,
+            paths: result.files.iter().map(|f| f.path.clone()).collect(),
+            result,
+        }
     }
 
     /// First and last packet on the reference clock.
@@ -66,9 +89,52 @@ fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
     (names, recognised)
 }
 
+/// What the flow layer knows of every TCP conversation of a point.
+fn connections(result: &PointResult) -> impl Iterator<Item = ConnectionFacts> + '_ {
+    result.state.flows.records().filter(|(_, r)| r.key().proto == 6).map(|(flow, record)| ConnectionFacts {
+        flow,
+        key: *record.key(),
+        syn: None,
+        rst: None,
+        sides: Default::default(),
+    })
+}
+
+/// Tells which VM it is and what each point is, each with the help of the other.
+fn identify(run: &RunSpec, points: &mut [Known]) -> model::Vm {
+    let infer = |points: &[Known]| {
+        let views: Vec<VmView<'_>> = points
+            .iter()
+            .map(|p| VmView { role: p.role, clock: &p.clock, presence: &p.result.state.presence, meter: &p.result.state.meter, migrations: &p.migrations })
+            .collect();
+        vm::infer(&views, &run.vm_macs, &run.vm_ips)
+    };
+    let first = infer(points);
+    let views: Vec<RoleView<'_>> = points
+        .iter()
+        .map(|p| RoleView {
+            given: p.result.role,
+            presence: &p.result.state.presence,
+            meter: &p.result.state.meter,
+            services: &p.services,
+            pace: &p.result.state.pace,
+            migrations: &p.migrations,
+        })
+        .collect();
+    let roles = infer_roles(&views, &first.macs, &first.ips);
+    let changed = points.iter().zip(&roles).any(|(p, r)| p.role != r.role);
+    for (point, inferred) in points.iter_mut().zip(roles) {
+        point.role = inferred.role;
+        point.role_given = inferred.given;
+        point.role_why = inferred.why;
+    }
+    if changed { infer(points) } else { first }
+}
+
 /// Makes the report.
 pub(super) fn report(run: &RunSpec, options: &Options, points: Vec<PointResult>) -> Report {
-    let points: Vec<Known> = points.into_iter().map(Known::new).collect();
+    let mut points: Vec<Known> = points.into_iter().map(Known::new).collect();
+    let vm = identify(run, &mut points);
     let spans: Vec<_> = points.iter().filter_map(Known::span).collect();
     let start = spans.iter().map(|s| s.0).min();
     let end = spans.iter().map(|s| s.1).max();
@@ -88,8 +154,11 @@ pub(super) fn report(run: &RunSpec, options: &Options, points: Vec<PointResult>)
         ..Report::default()
     };
     report.points = points.iter().map(point_of).collect();
-    let phases = Phases::new(start.unwrap_or_default(), end.unwrap_or_default(), Vec::new());
-    let context = rows::Context { vm_ips: &run.vm_ips, phases: &phases, switch: None, link_bps: run.link_bandwidth_bps };
+    report.migrations = migrations::assemble(&points, &vm);
+    let busy = report.migrations.iter().filter_map(migrations::span).collect();
+    let phases = Phases::new(start.unwrap_or_default(), end.unwrap_or_default(), busy);
+    let switch = report.migrations.iter().filter(|m| m.outcome == "completed").find_map(|m| Some(m.downtime.vm.end?.estimate));
+    let context = rows::Context { vm_ips: &vm.ips, phases: &phases, switch, link_bps: run.link_bandwidth_bps };
     let views: Vec<View<'_>> = points.iter().filter_map(view_of).collect();
     report.qos = rows::rows(&views, &context);
     for row in &mut report.qos {
@@ -105,6 +174,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, points: Vec<PointResult>)
     report.flows = flows_of(&points);
     report.coverage = coverage_of(&points, &views);
     report.anomalies = anomalies_of(&points);
+    report.vm = vm;
     report
 }
 

@@ -1,1 +1,3 @@
 //! Many runs: discovery, one table, statistics, a study report.
+
+pub mod stats;
