@@ -4,8 +4,11 @@
 //! into the locale's form by [`number`], every string that may come from a capture passes [`escape`]. The same report gives
 //! the same bytes: nothing here reads a clock, the environment or an unordered map.
 
+pub mod chart;
+pub mod document;
 pub mod escape;
 pub mod headline;
+pub mod html;
 pub mod json;
 pub mod number;
 mod output;
@@ -42,6 +45,7 @@ pub struct Format {
 /// All formats, in the order of the help.
 pub const FORMATS: &[Format] = &[
     Format { name: "json", file: "report.json", what: "everything, for programs", write: json::write },
+    Format { name: "html", file: "report.html", what: "everything, for people, in one page", write: html::write },
     Format { name: "text", file: "report.txt", what: "summary of one screen", write: text::write },
 ];
 

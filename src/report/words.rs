@@ -1,6 +1,7 @@
 //! Every word of every writer, from one dictionary, in English and in Indonesian.
 
 mod dictionary;
+mod sentences;
 
 use std::borrow::Cow;
 
