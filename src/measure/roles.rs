@@ -162,3 +162,6 @@ fn without_stream(point: &RoleView<'_>, ips: &[IpAddr]) -> (Role, Option<&'stati
         _ => (Role::Controller, Some("it saw the traffic of control services")),
     }
 }
+
+#[cfg(test)]
+mod tests;
