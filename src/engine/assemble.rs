@@ -4,7 +4,7 @@ mod migrations;
 
 use std::collections::BTreeMap;
 
-use super::Options;
+use super::{Options, Read};
 use super::point::PointResult;
 use crate::app::migration::{ConnectionFacts, Observed};
 use crate::app::services;
@@ -16,6 +16,8 @@ use crate::base::role::Role;
 use crate::base::time::Timestamp;
 use crate::capture::FileFacts;
 use crate::grade;
+use crate::join::clock_solve::Method;
+use crate::join::joiner::Joined;
 use crate::measure::meter::ChannelKey;
 use crate::measure::phase::Phases;
 use crate::measure::roles::{RoleView, infer_roles};
@@ -30,6 +32,8 @@ pub(super) struct Known {
     pub role: Role,
     pub role_given: bool,
     pub clock: ClockMap,
+    /// The same for the report.
+    pub clock_facts: model::Clock,
     /// Service names of the meter's channels.
     pub services: Vec<String>,
     /// Those that a parser recognised.
@@ -53,6 +57,7 @@ impl Known {
             role_given: role != Role::Unknown,
             role_why: None,
             clock: ClockMap::identity(),
+            clock_facts: model::Clock::default(),
             services,
             by_content,
             migrations,
@@ -131,9 +136,42 @@ fn identify(run: &RunSpec, points: &mut [Known]) -> model::Vm {
     if changed { infer(points) } else { first }
 }
 
+/// Gives each point its clock: that of a point alone is the reference.
+fn relate(points: &mut [Known], joined: Option<&Joined>) {
+    for (i, point) in points.iter_mut().enumerate() {
+        let first = point.result.state.first;
+        let known = joined.and_then(|j| j.clocks.get(i));
+        point.clock_facts = match known {
+            None if joined.is_none() => model::Clock {
+                method: "reference".to_owned(),
+                offset_ns: Some(0),
+                drift_ppb: Some(0.0),
+                uncertainty_ns: Some(0),
+                samples: 0,
+                why: None,
+            },
+            None => model::Clock { method: "none".to_owned(), why: Some("more points than are joined".to_owned()), ..model::Clock::default() },
+            Some(clock) => {
+                let related = clock.method != Method::None;
+                let drift = clock.map.pieces.first().map_or(0.0, |p| p.drift_ppb);
+                point.clock = clock.map.clone();
+                model::Clock {
+                    method: clock.method.name().to_owned(),
+                    offset_ns: first.filter(|_| related).map(|f| clock.offset_at(f).0),
+                    drift_ppb: related.then_some(drift),
+                    uncertainty_ns: clock.map.uncertainty.map(|u| u.0),
+                    samples: clock.samples,
+                    why: clock.why.clone(),
+                }
+            }
+        };
+    }
+}
+
 /// Makes the report.
-pub(super) fn report(run: &RunSpec, options: &Options, points: Vec<PointResult>) -> Report {
-    let mut points: Vec<Known> = points.into_iter().map(Known::new).collect();
+pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> Report {
+    let mut points: Vec<Known> = read.points.into_iter().map(Known::new).collect();
+    relate(&mut points, read.joined.as_ref());
     let vm = identify(run, &mut points);
     let spans: Vec<_> = points.iter().filter_map(Known::span).collect();
     let start = spans.iter().map(|s| s.0).min();
@@ -205,7 +243,7 @@ fn point_of(point: &Known) -> model::Point {
         packets: point.result.state.frames,
         duplicates: point.result.state.copies,
         undecoded: point.result.undecoded.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
-        clock: model::Clock { method: "none".to_owned(), ..model::Clock::default() },
+        clock: point.clock_facts.clone(),
     }
 }
 

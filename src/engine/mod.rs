@@ -1,6 +1,7 @@
 //! One run from its files to its report: the only place that knows all layers.
 
 mod assemble;
+mod join;
 mod ledgers;
 mod point;
 
@@ -9,8 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::base::clock::ClockChoice;
+use crate::base::limits::POINTS;
+use crate::base::role::Role;
 use crate::error::{Error, Result};
 use crate::grade::{self, Method, Scale};
+use crate::join::joiner::{Joined, Joiner};
 use crate::model::Report;
 use crate::run::RunSpec;
 
@@ -46,20 +50,47 @@ impl Default for Options {
     }
 }
 
-/// Reads all points of a run, each in its own thread.
-pub fn read_points(run: &RunSpec, options: &Options) -> Result<Vec<PointResult>> {
-    let results: Vec<Result<PointResult>> = thread::scope(|scope| {
-        let threads: Vec<_> = run.points.iter().map(|spec| scope.spawn(|| point::run(spec, options))).collect();
-        threads
+/// What all points say, and what joining them says.
+struct Read {
+    points: Vec<PointResult>,
+    joined: Option<Joined>,
+}
+
+/// Reads all points of a run, each in its own thread, and joins them in this one.
+fn read_points(run: &RunSpec, options: &Options) -> Result<Read> {
+    let several = run.points.len() > 1;
+    let roles: Vec<Role> = run.points.iter().map(|p| p.role).collect();
+    let (results, joined) = thread::scope(|scope| {
+        let mut inboxes = Vec::new();
+        let threads: Vec<_> = run
+            .points
+            .iter()
+            .enumerate()
+            .map(|(i, spec)| {
+                let outbox = (several && i < POINTS).then(|| {
+                    let (outbox, inbox) = join::connect();
+                    inboxes.push(inbox);
+                    outbox
+                });
+                scope.spawn(move || point::run(spec, options, outbox))
+            })
+            .collect();
+        let joined = several.then(|| {
+            let mut joiner = Joiner::new(&roles, options.clock.clone(), ());
+            join::drive(&mut joiner, &inboxes);
+            joiner.finish().0
+        });
+        let results: Vec<Result<PointResult>> = threads
             .into_iter()
             .map(|t| t.join().unwrap_or_else(|_| Err(Error::new("the analysis of a capture point failed inside: please report it"))))
-            .collect()
+            .collect();
+        (results, joined)
     });
     let points = results.into_iter().collect::<Result<Vec<_>>>()?;
     if options.stop.load(Ordering::Relaxed) || points.iter().any(|p| p.stopped) {
         return Err(Error::new("stopped before the end: no report was written"));
     }
-    Ok(points)
+    Ok(Read { points, joined })
 }
 
 /// Analyzes a run.
@@ -68,6 +99,6 @@ pub fn read_points(run: &RunSpec, options: &Options) -> Result<Vec<PointResult>>
 /// Files that cannot be read at all, a filter that does not compile, a request to stop. Faults inside a capture are anomalies
 /// of the report.
 pub fn analyze(run: &RunSpec, options: &Options) -> Result<Report> {
-    let points = read_points(run, options)?;
-    Ok(assemble::report(run, options, points))
+    let read = read_points(run, options)?;
+    Ok(assemble::report(run, options, read))
 }

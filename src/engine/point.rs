@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::Options;
+use super::join::Outbox;
 use super::ledgers::Ledgers;
 use crate::app::dispatch::{Dispatcher, Tagged};
 use crate::base::anomaly::Anomalies;
@@ -13,7 +14,7 @@ use crate::capture::{self, FileFacts, InterfaceFacts, OpenOptions, Source};
 use crate::decode::duplicates::{Duplicates, Verdict};
 use crate::decode::{Decoded, Decoder, Packet};
 use crate::error::Result;
-use crate::flow::FlowTable;
+use crate::flow::{FlowTable, Observation};
 use crate::measure::meter::Meter;
 use crate::measure::pace::Pace;
 use crate::measure::presence::Presence;
@@ -74,10 +75,11 @@ pub struct PointState {
     /// What parsers found.
     pub ledgers: Ledgers,
     duplicates: Duplicates,
+    outbox: Option<Outbox>,
 }
 
 impl PointState {
-    fn new() -> Self {
+    fn new(outbox: Option<Outbox>) -> Self {
         Self {
             frames: 0,
             decoded: 0,
@@ -95,6 +97,7 @@ impl PointState {
             dispatcher: Dispatcher::new(Vec::new()),
             ledgers: Ledgers::default(),
             duplicates: Duplicates::new(),
+            outbox,
         }
     }
 
@@ -111,12 +114,18 @@ impl PointState {
         let Some(seen) = self.flows.packet(packet, &mut self.dispatcher) else {
             self.outside_flows += 1;
             self.meter.other(packet);
+            if let Some(outbox) = &mut self.outbox {
+                outbox.packet(packet, None, || None);
+            }
             return;
         };
         self.in_flows += 1;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.packet(packet, Some(&seen), || self.flows.key(seen.flow));
+        }
         let channel = match self.flows.user_mut(seen.flow) {
             Some(slot) if *slot != 0 => *slot,
-            Some(_) => self.channel(packet, &seen),
+            Some(_) => self.channel(&seen),
             None => 0,
         };
         self.meter.packet(packet, &seen, channel);
@@ -128,7 +137,7 @@ impl PointState {
     }
 
     #[cold]
-    fn channel(&mut self, _packet: &Packet<'_>, seen: &crate::flow::Observation) -> u32 {
+    fn channel(&mut self, seen: &Observation) -> u32 {
         let Some(key) = self.flows.key(seen.flow) else { return 0 };
         let channel = self.meter.channel_of(&key);
         if let Some(slot) = self.flows.user_mut(seen.flow) {
@@ -139,11 +148,11 @@ impl PointState {
 }
 
 /// Reads one point to its end.
-pub fn run(spec: &PointSpec, options: &Options) -> Result<PointResult> {
+pub fn run(spec: &PointSpec, options: &Options, outbox: Option<Outbox>) -> Result<PointResult> {
     let open = OpenOptions { filter: options.filter.clone(), progress: Some(options.read.clone()) };
     let mut source = capture::open_point(&spec.paths, &open)?;
     let mut decoder = Decoder::new();
-    let mut state = PointState::new();
+    let mut state = PointState::new(outbox);
     let mut undecoded: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut stopped = false;
     while let Some(frame) = source.next_frame()? {
@@ -165,6 +174,9 @@ pub fn run(spec: &PointSpec, options: &Options) -> Result<PointResult> {
     }
     while let Some(packet) = decoder.release(Timestamp::MAX) {
         state.packet(&packet);
+    }
+    if let Some(mut outbox) = state.outbox.take() {
+        outbox.flush();
     }
     state.flows.finish(&mut state.dispatcher);
     state.ledgers.take(state.dispatcher.out_mut(), &state.flows, &mut state.pace);

@@ -238,11 +238,12 @@ impl Default for Batch {
 impl Batch {
     /// Adds a packet; `key` is asked for only when a conversation begins. True when the batch should be sent.
     #[inline]
-    pub fn push(&mut self, packet: &Packet<'_>, seen: Option<&Observation>, key: impl FnOnce() -> FlowKey) -> bool {
+    pub fn push(&mut self, packet: &Packet<'_>, seen: Option<&Observation>, key: impl FnOnce() -> Option<FlowKey>) -> bool {
         if let Some(seen) = seen
             && seen.first
+            && let Some(key) = key()
         {
-            self.flows.push(FlowNote { flow: seen.flow, key: key() });
+            self.flows.push(FlowNote { flow: seen.flow, key });
         }
         self.sightings.push(Sighting::of(packet, seen));
         self.sightings.len() >= BATCH
