@@ -135,6 +135,8 @@ pub struct ChannelReport {
     pub ram: RamCount,
     /// RAM records read before the switch-over.
     pub ram_precopy: RamCount,
+    /// RAM records sent with the guest stopped: those of SECTION_END.
+    pub ram_stopped: RamCount,
     /// RAM records of post-copy.
     pub ram_postcopy: RamCount,
     /// Pages seen at least once; `None` beyond the bound of memory for it.
@@ -147,6 +149,8 @@ pub struct ChannelReport {
     pub syncs: u64,
     /// Bytes of the device state: SECTION_FULL with headers and footers, or the package; `None` if its ends were not both read.
     pub device_bytes: Option<u64>,
+    /// Bytes of legacy storage migration in the stream (`block` sections).
+    pub storage_bytes: u64,
     /// SECTION_FULL sections after the switch-over.
     pub devices: u32,
     /// Run state of the source guest (`globalstate`).
@@ -187,12 +191,14 @@ impl ChannelReport {
             ram_total: None,
             ram: RamCount::default(),
             ram_precopy: RamCount::default(),
+            ram_stopped: RamCount::default(),
             ram_postcopy: RamCount::default(),
             seen: None,
             resent: None,
             passes: Vec::new(),
             syncs: 0,
             device_bytes: None,
+            storage_bytes: 0,
             devices: 0,
             run_state: None,
             return_path: false,

@@ -4,8 +4,11 @@
 //! joins connections into [`Observed`] migrations. Page data is passed over unread.
 
 pub mod channel;
+mod feed;
 pub mod ledger;
 pub mod pages;
+mod passes;
+pub mod qemu;
 pub mod timeline;
 
 pub use channel::{ChannelKind, ChannelReport, Damage, PassCount, RamCount};

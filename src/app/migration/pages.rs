@@ -12,37 +12,50 @@ const CHUNK_BYTES: usize = CHUNK_PAGES as usize / 8;
 /// Bytes that all sets of the process hold; keeps a capture of thousands of forged streams from taking all memory.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-/// A set of pages, each named by the name of its RAM block and its number in it.
+/// A set of pages, each named by its RAM block and its number in it.
 ///
 /// Adding fails for ever once a bound is reached; the set is of no use then.
 #[derive(Debug, Default)]
 pub struct PageSet {
-    blocks: BTreeMap<Vec<u8>, BTreeMap<u64, Box<[u64; CHUNK_BYTES / 8]>>>,
+    blocks: Vec<Block>,
     chunks: usize,
     len: u64,
     full: bool,
 }
+
+#[derive(Debug, PartialEq, Eq)]
+struct Block {
+    name: Vec<u8>,
+    chunks: BTreeMap<u64, Chunk>,
+}
+
+type Chunk = Box<[u64; CHUNK_BYTES / 8]>;
 
 /// A bound of [`PageSet`] was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl PageSet {
+    /// The block called `name`, for [`PageSet::insert`].
+    pub fn block(&mut self, name: &[u8]) -> usize {
+        if let Some(known) = self.blocks.iter().position(|b| b.name == name) {
+            return known;
+        }
+        self.blocks.push(Block { name: name.to_vec(), chunks: BTreeMap::new() });
+        self.blocks.len() - 1
+    }
+
     /// Adds page `number` of `block`; `Ok(true)` if it was not there.
-    pub fn insert(&mut self, block: &[u8], number: u64) -> Result<bool, Full> {
+    pub fn insert(&mut self, block: usize, number: u64) -> Result<bool, Full> {
         if self.full {
             return Err(Full);
         }
         let (chunk, bit) = (number / CHUNK_PAGES, number % CHUNK_PAGES);
-        let known = self.blocks.get_mut(block).and_then(|b| b.get_mut(&chunk));
-        let words = match known {
-            Some(words) => words,
-            None => {
-                self.grow()?;
-                let block = self.blocks.entry(block.to_vec()).or_default();
-                block.entry(chunk).or_insert_with(|| Box::new([0; CHUNK_BYTES / 8]))
-            }
-        };
+        if self.blocks.get(block).is_none_or(|b| !b.chunks.contains_key(&chunk)) {
+            self.grow()?;
+        }
+        let Some(block) = self.blocks.get_mut(block) else { return Err(Full) };
+        let words = block.chunks.entry(chunk).or_insert_with(|| Box::new([0; CHUNK_BYTES / 8]));
         let word = &mut words[(bit / 64) as usize];
         let mask = 1u64 << (bit % 64);
         let new = *word & mask == 0;
@@ -63,17 +76,18 @@ impl PageSet {
 
     /// Adds all pages of `other`; returns how many were in both.
     pub fn merge(&mut self, other: &Self) -> Result<u64, Full> {
+        if self.full || other.full {
+            self.full = true;
+            return Err(Full);
+        }
         let mut both = 0;
-        for (name, chunks) in &other.blocks {
-            for (number, theirs) in chunks {
-                if self.full {
-                    return Err(Full);
-                }
-                if self.blocks.get(name).is_none_or(|b| !b.contains_key(number)) {
+        for theirs in &other.blocks {
+            let block = self.block(&theirs.name);
+            for (number, theirs) in &theirs.chunks {
+                if !self.blocks[block].chunks.contains_key(number) {
                     self.grow()?;
                 }
-                let block = self.blocks.entry(name.clone()).or_default();
-                let mine = block.entry(*number).or_insert_with(|| Box::new([0; CHUNK_BYTES / 8]));
+                let mine = self.blocks[block].chunks.entry(*number).or_insert_with(|| Box::new([0; CHUNK_BYTES / 8]));
                 for (m, t) in mine.iter_mut().zip(theirs.iter()) {
                     both += u64::from((*m & t).count_ones());
                     self.len += u64::from((!*m & t).count_ones());
@@ -128,13 +142,16 @@ mod tests {
     #[test]
     fn counts_each_page_once_and_merges() {
         let mut a = PageSet::default();
-        assert_eq!(a.insert(b"pc.ram", 0), Ok(true));
-        assert_eq!(a.insert(b"pc.ram", 0), Ok(false));
-        assert_eq!(a.insert(b"pc.ram", 1 << 30), Ok(true));
-        assert_eq!(a.insert(b"vga", 0), Ok(true));
+        let (ram, vga) = (a.block(b"pc.ram"), a.block(b"vga"));
+        assert_eq!(a.block(b"pc.ram"), ram);
+        assert_eq!(a.insert(ram, 0), Ok(true));
+        assert_eq!(a.insert(ram, 0), Ok(false));
+        assert_eq!(a.insert(ram, 1 << 30), Ok(true));
+        assert_eq!(a.insert(vga, 0), Ok(true));
         let mut b = PageSet::default();
-        assert_eq!(b.insert(b"vga", 0), Ok(true));
-        assert_eq!(b.insert(b"vga", 7), Ok(true));
+        let vga = b.block(b"vga");
+        assert_eq!(b.insert(vga, 0), Ok(true));
+        assert_eq!(b.insert(vga, 7), Ok(true));
         assert_eq!(a.merge(&b), Ok(1));
         assert_eq!(a.len(), 4);
         assert_eq!(a.clone(), a);
@@ -143,11 +160,12 @@ mod tests {
     #[test]
     fn a_bound_ends_it() {
         let mut set = PageSet::default();
+        let block = set.block(b"x");
         let chunks = (MIGRATION_PAGE_SET_BYTES / CHUNK_BYTES) as u64;
         for n in 0..chunks {
-            assert_eq!(set.insert(b"x", n * CHUNK_PAGES), Ok(true));
+            assert_eq!(set.insert(block, n * CHUNK_PAGES), Ok(true));
         }
-        assert_eq!(set.insert(b"x", chunks * CHUNK_PAGES), Err(Full));
-        assert_eq!(set.insert(b"x", 0), Err(Full), "a set that missed pages must not answer");
+        assert_eq!(set.insert(block, chunks * CHUNK_PAGES), Err(Full));
+        assert_eq!(set.insert(block, 0), Err(Full), "a set that missed pages must not answer");
     }
 }

@@ -1,0 +1,62 @@
+//! Passes over the guest's memory, told from the order of the pages: blocks are scanned in the order of the list, addresses ascending, and
+//! scanning starts again from below (QEMU `migration/ram.c`, `find_dirty_block`). A new pass begins where an address does not ascend.
+//!
+//! QEMU looks for newly dirtied pages before a scan ends, so these passes are not its `dirty-sync-count`: they are marked as estimated.
+
+use super::channel::{PassCount, RamCount};
+use crate::base::limits::MIGRATION_PASSES;
+use crate::flow::Moment;
+
+/// Follows the addresses of one channel.
+#[derive(Debug, Default, Clone)]
+pub struct Passes {
+    done: Vec<PassCount>,
+    now: Option<PassCount>,
+    last: Option<(usize, u64)>,
+}
+
+impl Passes {
+    /// A record for `page` of block `block` (its place in the list), from offset `start` to `end`.
+    pub fn record(&mut self, block: usize, page: u64, sent: &RamCount, when: Moment, start: u64, end: u64) {
+        let key = (block, page);
+        let wrapped = self.last.is_some_and(|last| key <= last);
+        self.last = Some(key);
+        if wrapped && self.done.len() + 1 < MIGRATION_PASSES {
+            self.done.extend(self.now.take());
+        }
+        let pass =
+            self.now.get_or_insert(PassCount { first: when, last: when, sent: RamCount::default(), offset: start, offset_end: end });
+        pass.last = when;
+        pass.offset_end = end;
+        pass.sent.add(sent);
+    }
+
+    /// Page numbers from here on say nothing of the order (post-copy).
+    pub fn close(&mut self) {
+        self.done.extend(self.now.take());
+        self.last = None;
+    }
+
+    /// All passes.
+    pub fn finish(mut self) -> Vec<PassCount> {
+        self.close();
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_ends_where_addresses_do_not_ascend() {
+        let mut passes = Passes::default();
+        let one = RamCount { normal: 1, bytes: 10, ..RamCount::default() };
+        for (i, (block, page)) in [(0, 1), (0, 5), (1, 0), (0, 5), (0, 5), (1, 9)].into_iter().enumerate() {
+            passes.record(block, page, &one, Moment::default(), i as u64 * 10, i as u64 * 10 + 10);
+        }
+        let found = passes.finish();
+        assert_eq!(found.iter().map(|p| p.sent.normal).collect::<Vec<_>>(), [3, 1, 2]);
+        assert_eq!((found[2].offset, found[2].offset_end), (40, 60));
+    }
+}

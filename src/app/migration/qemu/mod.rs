@@ -1,0 +1,202 @@
+//! QEMU's migration stream: the main channel.
+//!
+//! Sources: QEMU `migration/savevm.c`, `ram.c`, `migration.c`, `block-dirty-bitmap.c`, `block.c`; versions 2.4 to 10.1. What is not read:
+//! the content of pages and of device state. What is not known from the stream: when the guest was stopped; only when the first byte that
+//! is sent after that passed.
+
+mod back;
+mod format;
+mod forward;
+mod iterables;
+mod ram;
+mod resync;
+
+use self::back::Back;
+use self::forward::Forward;
+use super::channel::{ChannelKind, ChannelReport};
+use super::feed::Feed;
+use super::{MigrationEvent, Step};
+use crate::app::{Event, Probe, StreamParser};
+use crate::base::emit::Emit;
+use crate::base::net::Side;
+use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
+
+
+
+/// Reads one main channel, wherever its bytes come from: a TCP connection, or what another protocol carries.
+///
+/// Skips are counted from the end of the slice that was given; gaps within them must not be told.
+#[derive(Debug)]
+pub struct MainChannel {
+    sender: Side,
+    kind: ChannelKind,
+    forward: Forward,
+    forward_feed: Feed,
+    back: Back,
+    back_feed: Feed,
+    last: Moment,
+    closed: bool,
+}
+
+impl MainChannel {
+    /// A stream from its first byte; `sender` is the side that sends the guest.
+    pub fn new(sender: Side) -> Self {
+        Self {
+            sender,
+            kind: ChannelKind::Main,
+            forward: Forward::new(),
+            forward_feed: Feed::default(),
+            back: Back::default(),
+            back_feed: Feed::default(),
+            last: Moment::default(),
+            closed: false,
+        }
+    }
+
+    /// A stream that was picked up in the middle.
+    pub fn in_the_middle(sender: Side) -> Self {
+        Self { forward: Forward::in_the_middle(), ..Self::new(sender) }
+    }
+
+    /// The side that sends the guest.
+    pub fn sender(&self) -> Side {
+        self.sender
+    }
+
+    /// The next bytes from the source.
+    pub fn forward(&mut self, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need {
+        self.last = when;
+        let need = self.forward_feed.bytes(&mut self.forward, when, bytes);
+        self.tell(out);
+        need
+    }
+
+    /// Bytes from the source that will never come.
+    pub fn forward_gap(&mut self, when: Moment, missing: u64, why: GapReason, out: &mut dyn Emit<Event>) -> Need {
+        self.last = when;
+        let need = self.forward_feed.gap(&mut self.forward, when, missing, why);
+        self.tell(out);
+        need
+    }
+
+    /// The next bytes from the destination.
+    pub fn back(&mut self, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need {
+        let before = self.back.shut;
+        let need = self.back_feed.bytes(&mut self.back, when, bytes);
+        if let Some((when, _)) = self.back.shut
+            && before.is_none()
+        {
+            out.emit(Event::Migration(MigrationEvent::Passed(Step::Shut, when)));
+        }
+        need
+    }
+
+    /// Bytes from the destination that will never come.
+    pub fn back_gap(&mut self, when: Moment, missing: u64, why: GapReason) -> Need {
+        self.back_feed.gap(&mut self.back, when, missing, why)
+    }
+
+    /// Nothing more will come: says all that the stream said, once.
+    pub fn finish(&mut self, when: Moment, how: EndOfStream, out: &mut dyn Emit<Event>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.forward_feed.finish(&mut self.forward);
+        self.tell(out);
+        let (ends, answered) = (self.forward_feed.end(), self.back_feed.end());
+        self.forward.close_bounds(self.last);
+        let forward = std::mem::replace(&mut self.forward, Forward::new());
+        let mut report = ChannelReport::new(self.kind, "content", self.sender);
+        report.timeline = forward.timeline;
+        report.timeline.shut = self.back.shut.map(|s| s.0);
+        report.timeline.shut_value = self.back.shut.map(|s| s.1);
+        report.timeline.pong3 = self.back.pong3;
+        report.machine = forward.machine;
+        report.uuid = forward.uuid;
+        report.page_size = forward.ram.page_size() as u32;
+        report.ram_total = forward.ram.total;
+        report.ram = forward.ram.all;
+        report.ram_precopy = forward.ram.precopy;
+        report.ram_stopped = forward.ram.stopped;
+        report.ram_postcopy = forward.ram.postcopy;
+        report.syncs = forward.ram.flushes;
+        report.device_bytes = match (forward.timeline.packaged_start, forward.package_end) {
+            (Some(start), Some(end)) => Some(end.saturating_sub(start.offset)),
+            _ => forward.device_span.filter(|_| forward.complete).map(|s| s.1.saturating_sub(s.0)),
+        };
+        report.devices = forward.devices;
+        report.run_state = forward.run_state;
+        report.return_path = forward.return_path;
+        report.postcopy_advised = forward.postcopy_advised;
+        report.postcopy = forward.postcopy;
+        report.complete = forward.complete;
+        report.damage = forward.damage;
+        report.storage_bytes = forward.storage;
+        let (seen, resent, passes) = forward.ram.finish();
+        report.resent = seen.is_some().then_some(resent);
+        report.seen = seen;
+        report.passes = passes;
+        report.page_requests = self.back.requests;
+        report.sent_bytes = ends;
+        report.answered_bytes = answered;
+        report.last_answer = self.back.last;
+        report.end = Some((how, when));
+        out.emit(Event::Migration(MigrationEvent::Closed(Box::new(report))));
+    }
+
+    fn tell(&mut self, out: &mut dyn Emit<Event>) {
+        for (step, when) in self.forward.told.drain(..) {
+            out.emit(Event::Migration(MigrationEvent::Passed(step, when)));
+        }
+    }
+}
+
+/// A main channel on a TCP connection of its own.
+struct MainStream {
+    channel: Option<MainChannel>,
+    /// What the destination says before the source has said anything; nothing, by the protocol.
+    last: Moment,
+}
+
+impl StreamParser for MainStream {
+    fn bytes(&mut self, side: Side, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need {
+        self.last = when;
+        let channel = self.channel.get_or_insert_with(|| MainChannel::new(side));
+        if side == channel.sender() { channel.forward(when, bytes, out) } else { channel.back(when, bytes, out) }
+    }
+
+    fn gap(&mut self, side: Side, when: Moment, missing: u64, why: GapReason, out: &mut dyn Emit<Event>) -> Need {
+        self.last = when;
+        let channel = self.channel.get_or_insert_with(|| MainChannel::new(side));
+        if side == channel.sender() { channel.forward_gap(when, missing, why, out) } else { channel.back_gap(when, missing, why) }
+    }
+
+    fn end(&mut self, when: Moment, how: EndOfStream, out: &mut dyn Emit<Event>) {
+        if let Some(channel) = &mut self.channel {
+            channel.finish(when, how, out);
+        }
+    }
+}
+
+/// "QEVM" and version 3 (`savevm.h`).
+pub fn probe_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
+    let mut head = [0; 8];
+    head[..4].copy_from_slice(&format::MAGIC);
+    head[4..].copy_from_slice(&format::VERSION.to_be_bytes());
+    prefix(bytes, &head)
+}
+
+/// Whether `bytes` begin with `head`.
+pub(super) fn prefix(bytes: &[u8], head: &[u8]) -> Probe {
+    let n = bytes.len().min(head.len());
+    match bytes[..n] == head[..n] {
+        false => Probe::No,
+        true if n < head.len() => Probe::More,
+        true => Probe::Yes,
+    }
+}
+
+/// Starts the parser of a main channel. The side that speaks first sends the guest.
+pub fn start_main(_key: &FlowKey) -> Box<dyn StreamParser> {
+    Box::new(MainStream { channel: None, last: Moment::default() })
+}
