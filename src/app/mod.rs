@@ -92,7 +92,7 @@ pub enum Event {
 }
 
 /// The protocols over TCP, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[http::HTTP, http::HTTP2, tls::TLS];
+pub const PROTOCOLS: &[Protocol] = &[migration::QEMU, http::HTTP, http::HTTP2, tls::TLS];
 
 /// The protocols over UDP.
 pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[];

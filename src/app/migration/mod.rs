@@ -15,7 +15,11 @@ pub use channel::{ChannelKind, ChannelReport, Damage, PassCount, RamCount};
 pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, Outcome, SideFacts};
 pub use timeline::{Mark, Timeline};
 
+use crate::app::Protocol;
 use crate::flow::Moment;
+
+/// QEMU's main channel.
+pub const QEMU: Protocol = Protocol { name: "qemu-migration", probe: qemu::probe_main, resync: None, start: qemu::start_main };
 
 /// What the parsers of migration connections say.
 #[derive(Clone, PartialEq, Eq, Debug)]
