@@ -55,7 +55,7 @@ fn line(r: &ChannelReport) -> String {
 fn show() {
     for run in ["offline-full", "none", "hls-any", "vxlan", "cancel", "pcapng", "libvirt-any", "openstack-live", "openstack-abort", "lossy"] {
         for node in ["source", "destination"] {
-            let Some(folder) = common::shared(&format!("captures/{run}")) else { return };
+            let Some(folder) = common::capture(run) else { return };
             let Some(file) = std::fs::read_dir(folder).unwrap().flatten().map(|e| e.path()).find(|p| p.file_name().unwrap().to_str().unwrap().starts_with(&format!("{node}.pcap"))) else { continue };
             let t = std::time::Instant::now();
             for mut r in channels(&file) {
