@@ -4,6 +4,7 @@
 
 use super::words::{Lang, Words};
 use crate::base::interval::Interval;
+use crate::base::time::Timestamp;
 
 /// A number and its unit, apart: tables put the unit where they like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,26 +73,32 @@ impl Words {
         }
     }
 
-    /// An interval of milliseconds: `29.8 ms (29.7 to 30.1)`; the estimate alone where the bounds are the same.
+    /// An interval of milliseconds: `29.8 ms (29.6 to 30.2)`; the estimate alone where the bounds are the same.
     pub fn ms_interval(self, value: &Interval) -> String {
+        match self.ms_parts(value) {
+            (estimate, Some(bounds)) => format!("{estimate} ({bounds})"),
+            (estimate, None) => estimate,
+        }
+    }
+
+    /// The estimate and the bounds of an interval of milliseconds, apart; no bounds where they are the same.
+    pub fn ms_parts(self, value: &Interval) -> (String, Option<String>) {
         let (divide, unit) = if value.upper.abs() < 10_000.0 { (1.0, "ms") } else { (1000.0, "s") };
         let (low, mid, high) = (value.lower / divide, value.estimate / divide, value.upper / divide);
         let width = high - low;
+        if width.is_nan() || width <= 0.0 {
+            let digits = decimals(mid).max(usize::from(mid.abs() < 100.0));
+            return (format!("{}\u{a0}{unit}", self.fixed(mid, digits)), None);
+        }
         // One figure of the width tells the bounds apart, two where the first is small; more would pretend.
-        let digits = if width.is_nan() || width <= 0.0 {
-            decimals(mid)
-        } else {
-            let exponent = width.log10().floor();
-            let small = width / 10f64.powf(exponent) < 3.0;
-            ((i32::from(small) - exponent as i32).clamp(0, 4) as usize).max(three_figures(mid))
-        };
+        let exponent = width.log10().floor();
+        let small = width / 10f64.powf(exponent) < 3.0;
+        let digits = ((i32::from(small) - exponent as i32).clamp(0, 4) as usize).max(three_figures(mid));
         // Bounds are rounded outward: the truth stays between what is printed.
         let scale = 10f64.powi(digits as i32);
         let (low, high) = ((low * scale + 1e-6).floor() / scale, (high * scale - 1e-6).ceil() / scale);
-        if width <= 0.0 {
-            return format!("{}\u{a0}{unit}", self.fixed(mid, digits));
-        }
-        format!("{}\u{a0}{unit} ({} {} {})", self.fixed(mid, digits), self.fixed(low, digits), self.t("to"), self.fixed(high, digits))
+        let bounds = format!("{} {} {}", self.fixed(low, digits), self.t("to"), self.fixed(high, digits));
+        (format!("{}\u{a0}{unit}", self.fixed(mid, digits)), Some(bounds))
     }
 
     /// A bit rate.
@@ -147,6 +154,17 @@ fn decimals(value: f64) -> usize {
     }
 }
 
+/// Time of day with microseconds, `00:08:53.038200`: what tells frames apart.
+pub fn clock_us(t: Timestamp) -> String {
+    // RFC 3339 with nanoseconds has its date in the first eleven bytes.
+    t.rfc3339().get(11..26).map_or_else(|| t.clock(), str::to_owned)
+}
+
+/// The seconds of the time of day with microseconds, `53.038200`: what differs between two bounds.
+pub fn seconds_us(t: Timestamp) -> String {
+    t.rfc3339().get(17..26).map_or_else(|| t.clock(), str::to_owned)
+}
+
 fn three_figures(value: f64) -> usize {
     match value.abs() {
         v if v >= 100.0 => 0,
@@ -185,6 +203,14 @@ mod tests {
         assert_eq!(EN.fixed(-0.001, 2), "0.00");
         assert_eq!(EN.fixed(f64::NAN, 2), "unknown");
         assert_eq!(EN.count(0), "0");
+    }
+
+    #[test]
+    fn times_of_day_have_microseconds() {
+        let t = Timestamp(1_795_478_928_188_020_725);
+        assert_eq!(clock_us(t), "00:08:48.188020");
+        assert_eq!(seconds_us(t), "48.188020");
+        assert!(!clock_us(Timestamp::MIN).is_empty());
     }
 
     #[test]

@@ -307,7 +307,7 @@ fn grades(method: &str, indices: [Option<u8>; 4]) -> Grades {
         } else {
             Vec::new()
         },
-        notes: vec!["tiphon.origin".into(), "tiphon.jitter".into()],
+        notes: ["tiphon-source", "jitter-never-zero", "thesis-delay-is-gap"].iter().take(if method == "thesis" { 3 } else { 2 }).map(|n| (*n).to_owned()).collect(),
     }
 }
 
@@ -627,7 +627,7 @@ fn series() -> Series {
                 points: (0..=100)
                     .map(|p| {
                         let p = f64::from(p) / 100.0;
-                        (0.25 + (if i == 1 { 1.8 } else { 0.2 }) * (-(1.0 - p * 0.995).ln()), p)
+                        (0.25 + [0.2, 1.8, 0.26][i] * (-(1.0 - p * 0.995).ln()), p)
                     })
                     .collect(),
             })

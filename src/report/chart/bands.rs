@@ -1,7 +1,7 @@
 //! What charts over time share: seconds since the start of the run, the bands of downtime, the strip of phases, legends.
 
 use super::axis::{Frame, Scale};
-use super::canvas::{Anchor, BLUE, Canvas, GREEN, LABEL, ORANGE, PINK, SKY, SMALL, VERMILION, text_width};
+use super::canvas::{Anchor, BLUE, Canvas, GREEN, LABEL, ON_DARK, ORANGE, PINK, SKY, SMALL, VERMILION, text_width};
 use crate::base::time::Timestamp;
 use crate::model::{Migration, Report};
 use crate::report::words::Words;
@@ -77,7 +77,7 @@ pub(super) fn phase_color(name: &str) -> RGBColor {
 
 /// A strip with the phases of each migration, with their names where they fit.
 pub(super) fn phase_strip(canvas: &mut Canvas<'_>, migrations: &[Migration], origin: Timestamp, frame: Frame, x: Scale, words: Words) {
-    let white = super::canvas::Font { color: plotters::style::RGBColor(0xFE, 0xFE, 0xFE), bold: true, ..SMALL };
+    let white = super::canvas::Font { color: ON_DARK, bold: true, ..SMALL };
     let middle = (frame.top + frame.bottom) / 2.0;
     for migration in migrations {
         for phase in &migration.phases {

@@ -6,7 +6,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::UnicodeWidthChar;
 
 use crate::report::escape::visible;
 
@@ -23,6 +23,10 @@ pub(super) const MUTED: RGBColor = RGBColor(0x52, 0x60, 0x6D);
 pub(super) const AXIS: RGBColor = RGBColor(0x9A, 0xA5, 0xB1);
 /// Grid lines.
 pub(super) const GRID: RGBColor = RGBColor(0xE4, 0xE7, 0xEB);
+/// Text on coloured bars, in the light and in the dark.
+pub(super) const ON_COLOR: RGBColor = RGBColor(0x14, 0x14, 0x16);
+/// White text on dark marks, in the light and in the dark; not the white of the background, which pages remove.
+pub(super) const ON_DARK: RGBColor = RGBColor(0xFE, 0xFE, 0xFE);
 /// Okabe and Ito's palette, which readers with any kind of colour vision can tell apart.
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
 /// Okabe and Ito.
@@ -148,7 +152,17 @@ impl Canvas<'_> {
 
 /// About how wide `text` is at most, in pixels.
 pub(super) fn text_width(text: &str, font: Font) -> f64 {
-    text.width() as f64 * font.size * if font.bold { 0.60 } else { 0.56 }
+    // Widths of DejaVu Sans in ems, a wide face: what is narrower leaves some room.
+    let ems = |c: char| match c {
+        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' => 0.31,
+        'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.39,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '→' | '≈' => 0.92,
+        'A'..='Z' => 0.69,
+        '0'..='9' => 0.64,
+        c if c.is_ascii() => 0.61,
+        c => 0.62 * c.width().unwrap_or(0) as f64,
+    };
+    text.chars().map(ems).sum::<f64>() * font.size * if font.bold { 1.1 } else { 1.0 }
 }
 
 /// `text` cut so that it takes about `width` pixels at most.

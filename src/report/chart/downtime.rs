@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 use super::WIDTH;
 use super::axis::{Frame, Scale, x_axis};
 use super::bands::{Key, NETWORK, SERVICE, VM, legend};
-use super::canvas::{AXIS, Anchor, Canvas, Font, GRID, INK, LABEL, MUTED, SMALL, draw as on_canvas, fit, text_width};
+use super::canvas::{AXIS, Anchor, Canvas, Font, GRID, INK, LABEL, MUTED, ON_COLOR, ON_DARK, SMALL, draw as on_canvas, fit, text_width};
 use crate::base::time::Timestamp;
 use crate::model::{Migration, Window};
 use crate::report::words::Words;
@@ -64,7 +64,7 @@ pub(super) fn draw(migration: &Migration, capture_end: Option<Timestamp>, words:
             let (at, y) = (x.at(*at), proof_top + *level as f64 * 18.0 + 9.0);
             canvas.line((at, top), (at, y), AXIS, 0.75);
             canvas.dot((at, y), 8.0, MUTED);
-            let white = Font { color: RGBColor(0xFE, 0xFE, 0xFE), bold: true, size: 10.0 };
+            let white = Font { color: ON_DARK, bold: true, size: 10.0 };
             canvas.text(&n.to_string(), (at, y), Anchor::Middle, white);
         }
         if depth > 0 {
@@ -198,7 +198,7 @@ fn one(canvas: &mut Canvas<'_>, row: &Row, top: f64, x: Scale) {
     } else if s0 - width > LEFT {
         canvas.text(&row.value, (s0 - 8.0, middle), Anchor::Right, font);
     } else {
-        let white = Font { color: RGBColor(0xFE, 0xFE, 0xFE), bold: true, ..SMALL };
-        canvas.text(&row.value, ((s1 + right.min(RIGHT - 12.0)) / 2.0, middle), Anchor::Middle, white);
+        let inside = Font { color: ON_COLOR, bold: true, ..SMALL };
+        canvas.text(&row.value, ((s1 + right.min(RIGHT - 12.0)) / 2.0, middle), Anchor::Middle, inside);
     }
 }

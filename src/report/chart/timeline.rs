@@ -4,9 +4,10 @@ use plotters::style::RGBColor;
 
 use super::WIDTH;
 use super::axis::{Frame, Scale, round_up, x_axis, y_axis};
-use super::bands::{Band, Key, band_keys, bands, legend, origin, phase_color, phase_strip, shade};
+use super::bands::{Band, Key, band_keys, bands, legend, origin, phase_color, phase_strip, seconds, shade};
 use super::canvas::{Anchor, BLUE, CURVES, Canvas, Font, GREEN, SMALL, VERMILION, draw as on_canvas, fit, text_width};
 use super::curve::runs;
+use crate::base::time::Timestamp;
 use crate::model::{Curve, Report};
 use crate::report::words::Words;
 
@@ -51,6 +52,7 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
             let frame = Frame { left: LEFT, top: first - 24.0, right: RIGHT, bottom: first - 6.0 };
             canvas.text(words.t("legend.phases"), (LEFT - 6.0, first - 15.0), Anchor::Right, SMALL);
             phase_strip(canvas, &report.migrations, origin, frame, x, words);
+            lengths(canvas, report, origin, frame, x, words);
         }
         let mut top = first + 24.0;
         for (i, panel) in panels.iter().enumerate() {
@@ -60,6 +62,38 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
             top += panel.height + 38.0;
         }
     })
+}
+
+/// How long the downtime was, in words, right of its band (or left of the strip where there is no room).
+fn lengths(canvas: &mut Canvas<'_>, report: &Report, origin: Timestamp, strip: Frame, x: Scale, words: Words) {
+    let mut free = strip.left;
+    for migration in &report.migrations {
+        let downtime = &migration.downtime;
+        let mut parts = Vec::new();
+        if let Some(ms) = &downtime.vm.ms {
+            parts.push(format!("{} {}", words.t("vm"), words.ms(ms.estimate).text()));
+        }
+        match (&downtime.network.ms, downtime.network.recovered) {
+            (_, Some(false)) => parts.push(words.t("not-recovered").to_owned()),
+            (Some(ms), _) => parts.push(format!("{} {}", words.t("legend.net"), words.ms(ms.estimate).text())),
+            _ => {}
+        }
+        let ends = [downtime.vm.end.map(|t| t.estimate), downtime.network.end.map(|t| t.estimate), migration.end];
+        let Some(end) = ends.into_iter().flatten().max() else { continue };
+        if parts.is_empty() {
+            continue;
+        }
+        let text = format!("{} {}", words.t("legend.downtime"), parts.join(", "));
+        let font = Font { color: super::canvas::INK, ..SMALL };
+        let (middle, after) = ((strip.top + strip.bottom) / 2.0, x.at(seconds(origin, end)) + 8.0);
+        let before = migration.start.map_or(strip.left, |t| x.at(seconds(origin, t)) - 8.0);
+        if after > free && after + text_width(&text, font) < strip.right {
+            canvas.text(&text, (after, middle), Anchor::Left, font);
+            free = after + text_width(&text, font);
+        } else if before - text_width(&text, font) > free {
+            canvas.text(&text, (before, middle), Anchor::Right, font);
+        }
+    }
 }
 
 fn keys(report: &Report, words: Words) -> Vec<Key> {

@@ -89,7 +89,7 @@ pub(super) fn coverage(b: &mut Builder<'_>) -> Option<Section> {
     let coverage = &report.coverage;
     let all = coverage.packets;
     let share = |n: u64| if all == 0 { Cell::none() } else { Cell::number(words.fixed(n as f64 * 100.0 / all as f64, 2)) };
-    let mut add = |name: &str, n: u64| table.row(vec![Cell::text(name), Cell::number(words.count(n)), share(n)]);
+    let mut add = |name: &str, n: u64| table.row(vec![Cell::label(name), Cell::number(words.count(n)), share(n)]);
     add(words.t("coverage.packets"), all);
     add(words.t("coverage.decoded"), coverage.decoded);
     add(words.t("coverage.attributed"), coverage.attributed);

@@ -4,6 +4,7 @@ use super::{Builder, Cell, Section, Table};
 use crate::base::interval::Interval;
 use crate::base::time::Timestamp;
 use crate::model::{Migration, Window};
+use crate::report::number::{clock_us, seconds_us};
 use crate::report::words::Words;
 
 /// Windows and frames that are listed.
@@ -28,14 +29,9 @@ pub(super) fn section(b: &mut Builder<'_>) -> Option<Section> {
 }
 
 fn bounds(table: &mut Table, value: Option<&Interval<Timestamp>>, why: Option<&str>, words: Words) -> Cell {
-    table.known(value, why, words, |t| {
-        if t.lower == t.upper { t.estimate.clock() } else { format!("{} ({} – {})", t.estimate.clock(), seconds(t.lower), seconds(t.upper)) }
-    })
-}
-
-/// The seconds of the time of day, which is what differs between two bounds: `53.038`.
-fn seconds(t: Timestamp) -> String {
-    t.clock().rsplit(':').next().unwrap_or_default().to_owned()
+    let Some(t) = value else { return table.unknown(why, words) };
+    let detail = if t.lower == t.upper { String::new() } else { format!("{} – {}", seconds_us(t.lower), seconds_us(t.upper)) };
+    Cell { detail, ..Cell::number(clock_us(t.estimate)) }
 }
 
 fn kinds(migration: &Migration, n: usize, words: Words) -> Table {
@@ -92,7 +88,7 @@ fn services(migration: &Migration, n: usize, words: Words) -> Table {
     });
     for window in windows.iter().take(ROWS) {
         let note = window.note.as_deref().map(|note| table.note(&words.sentence(note)));
-        let end = if window.recovered { table.moment(window.end, None, words) } else { Cell::bad(words.t("not-recovered")) };
+        let end = if window.recovered { table.known(window.end, None, words, clock_us) } else { Cell::bad(words.t("not-recovered")) };
         let length = match window.ms {
             Some(ms) if !window.recovered => Cell::bad(words.fill("doc.at-least", &[("ms", &words.ms(ms).text())])),
             ms => table.known(ms, None, words, |ms| words.ms(ms).text()),
@@ -101,7 +97,7 @@ fn services(migration: &Migration, n: usize, words: Words) -> Table {
             Cell::strong(words.name("service", &window.service)).noted(note),
             Cell::text(words.name("direction", &window.direction)),
             Cell::code(&window.client),
-            table.moment(window.start, None, words),
+            table.known(window.start, None, words, clock_us),
             end,
             length,
             table.float(window.resolution_ms, Some(words.t("doc.no-resolution")), words),
@@ -127,11 +123,11 @@ fn evidence(migration: &Migration, n: usize, words: Words) -> Table {
     for (i, evidence) in migration.downtime.evidence.iter().take(ROWS).enumerate() {
         let cells = vec![
             Cell::number((i + 1).to_string()),
-            Cell::text(words.sentence(&evidence.what)),
+            Cell::label(words.sentence(&evidence.what)),
             Cell::text(words.name("role", &evidence.point)),
             Cell::code(&evidence.file),
             Cell::number(words.count(evidence.frame)),
-            table.moment(evidence.time, None, words),
+            table.known(evidence.time, None, words, clock_us),
             Cell::code(&evidence.filter),
         ];
         table.row(cells);

@@ -85,7 +85,7 @@ fn side_by_side(rows: &[&Qos], words: Words) -> Table {
         table.group(&span);
         for parameter in &PARAMETERS {
             let (value, why) = (parameter.measured)(qos, words);
-            let mut cells = vec![Cell::text(words.name("parameter", parameter.name))];
+            let mut cells = vec![Cell::label(words.name("parameter", parameter.name))];
             cells.push(table.known(value, why.as_deref(), words, |text| text));
             graded(&mut table, measured, parameter, &mut cells, words);
             cells.push(table.known((parameter.thesis)(qos, words), qos.thesis.why.as_deref(), words, |text| text));
@@ -147,7 +147,6 @@ fn scale(rows: &[&Qos], words: Words) -> String {
 
 fn overview(qos: &[Qos], words: Words) -> Table {
     let columns = [
-        (words.t("doc.path"), "", false),
         (words.t("doc.phase"), "", false),
         (words.t("throughput"), "", true),
         (words.t("delay"), "", true),
@@ -160,9 +159,15 @@ fn overview(qos: &[Qos], words: Words) -> Table {
     let mut table = Table::new("grades-all", words.t("table.grades-all"), &columns);
     let mut rows: Vec<&Qos> = qos.iter().filter(|q| q.grades.is_some() || q.thesis_grades.is_some()).collect();
     sort(&mut rows);
+    let mut before = None;
     for qos in rows.iter().take(ROWS) {
         let (measured, thesis) = both(qos);
-        let mut cells = vec![Cell::text(path(qos, words)), Cell::text(words.name("phase", &qos.phase))];
+        let here = (&qos.from, &qos.to, &qos.service);
+        if before != Some(here) {
+            table.group(&path(qos, words));
+        }
+        before = Some(here);
+        let mut cells = vec![Cell::label(words.name("phase", &qos.phase))];
         for parameter in &PARAMETERS {
             cells.push(match measured.and_then(parameter.grade) {
                 Some(grade) => Cell::grade(grade.index, grade.index.to_string()),

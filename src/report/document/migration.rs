@@ -69,7 +69,7 @@ fn result(migration: &Migration, n: usize, words: Words) -> Table {
         ("doc.stream", read),
     ];
     for (key, cell) in rows {
-        table.row(vec![Cell::text(words.t(key)), cell]);
+        table.row(vec![Cell::label(words.t(key)), cell]);
     }
     table
 }
@@ -120,7 +120,7 @@ fn phases(migration: &Migration, n: usize, words: Words) -> Table {
     for phase in &migration.phases {
         let length = phase.start.zip(phase.end).map(|(start, end)| (end - start).ms());
         let cells = vec![
-            Cell::text(words.name("migration-phase", &phase.name)),
+            Cell::label(words.name("migration-phase", &phase.name)),
             table.moment(phase.start, None, words),
             table.moment(phase.end, None, words),
             table.known(length, None, words, |ms| words.ms(ms).text()),
@@ -146,7 +146,7 @@ fn volume(migration: &Migration, n: usize, words: Words) -> Table {
     table.group(words.t("doc.bytes"));
     for (key, value) in rows {
         let cell = table.known(value, bytes.why.as_deref(), words, |v| words.bytes(v).text());
-        table.row(vec![Cell::text(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
+        table.row(vec![Cell::label(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
     }
     let rows = [
         ("pages.normal", pages.normal),
@@ -158,9 +158,9 @@ fn volume(migration: &Migration, n: usize, words: Words) -> Table {
     table.group(words.t("doc.pages"));
     for (key, value) in rows {
         let cell = table.known(value, pages.why.as_deref(), words, |v| words.count(v));
-        table.row(vec![Cell::text(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
+        table.row(vec![Cell::label(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
     }
     let ram = table.known(pages.ram_total_bytes, pages.why.as_deref(), words, |v| words.bytes(v).text());
-    table.row(vec![Cell::text(words.t("pages.ram-total")), ram, Cell::text(words.t("meaning.pages.ram-total"))]);
+    table.row(vec![Cell::label(words.t("pages.ram-total")), ram, Cell::text(words.t("meaning.pages.ram-total"))]);
     table
 }

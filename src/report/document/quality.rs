@@ -22,7 +22,7 @@ pub(super) fn section(b: &mut Builder<'_>) -> Option<Section> {
                 table.0.group(&path(qos, words));
             }
             before = Some(here);
-            let mut cells = vec![Cell::text(words.name("phase", &qos.phase))];
+            let mut cells = vec![Cell::label(words.name("phase", &qos.phase))];
             (table.1)(qos, &mut table.0, &mut cells, words);
             table.0.row(cells);
         }
@@ -48,7 +48,7 @@ fn throughput(words: Words) -> (Table, Fill) {
     let table = Table::new("throughput", words.t("table.throughput"), &columns);
     (table, |q, table, cells, words| {
         let why = q.throughput.why.as_deref();
-        let peak = q.throughput.peak_window_ms.map(|ms| table.note(&words.fill("doc.peak-window", &[("ms", &words.plain(ms))])));
+        let peak = q.throughput.peak_window_ms.map(|ms| table.note(&words.fill("doc.peak-window", &[("ms", &words.count(ms as u64))])));
         cells.push(Cell::number(words.plain(q.seconds)));
         cells.push(Cell::number(words.count(q.packets)));
         cells.push(table.known(q.throughput.bps, why, words, |v| words.bps(v).text()));

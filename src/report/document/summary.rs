@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::table::capital;
 use super::{Builder, Cell, Section, Table};
 use crate::base::interval::Interval;
 use crate::model::{Migration, Report};
@@ -44,7 +45,7 @@ pub(super) fn title(report: &Report, words: Words) -> String {
 
 pub(super) fn facts(report: &Report, words: Words) -> Vec<(String, String)> {
     let mut facts = Vec::new();
-    let mut add = |label: &str, value: String| facts.push((shown(label).into_owned(), shown(&value).into_owned()));
+    let mut add = |label: &str, value: String| facts.push((capital(&shown(label)), shown(&value).into_owned()));
     let run = &report.run;
     let scenario = words.name("scenario", &run.scenario);
     let mut said = format!("{scenario} ({})", words.name("source", &run.scenario_source));
@@ -58,7 +59,7 @@ pub(super) fn facts(report: &Report, words: Words) -> Vec<(String, String)> {
     let why = report.vm.why.as_deref().map(|why| format!("; {}", words.sentence(why))).unwrap_or_default();
     add(words.t("vm"), format!("{vm} ({}{why})", words.name("source", &report.vm.source)));
     if let (Some(start), Some(end)) = (run.start, run.end) {
-        add(words.t("doc.captured"), format!("{} – {} ({})", start.rfc3339().replace('T', " "), end.clock(), words.ms((end - start).ms()).text()));
+        add(words.t("doc.captured"), format!("{} {} – {} UTC ({})", start.rfc3339().get(..10).unwrap_or_default(), start.clock(), end.clock(), words.ms((end - start).ms()).text()));
     }
     if let Some(bps) = run.link_bandwidth_bps {
         add(words.t("doc.link"), words.bps(bps).text());
@@ -121,17 +122,18 @@ pub(super) fn tiles(report: &Report, words: Words) -> Vec<Tile> {
         tiles.push(service(label("doc.service-longest"), migration, words));
     }
     tiles.extend(grade(report, words));
+    for tile in &mut tiles {
+        tile.label = capital(&tile.label);
+        tile.value = capital(&tile.value);
+    }
     tiles
 }
 
 fn interval(label: String, value: Option<&Interval>, why: Option<&str>, words: Words) -> Tile {
     match value {
         Some(ms) => {
-            let estimate = words.ms(ms.estimate);
-            let text = words.ms_interval(ms);
-            let bounds = text.split_once(" (").map(|(_, bounds)| bounds.trim_end_matches(')').to_owned());
-            let number = text.split_once(" (").map_or_else(|| estimate.text(), |(number, _)| number.to_owned());
-            Tile { label, value: number, detail: bounds.unwrap_or_default(), class: "known", grade: None }
+            let (value, bounds) = words.ms_parts(ms);
+            Tile { label, value, detail: bounds.unwrap_or_default(), class: "known", grade: None }
         }
         None => unknown(label, why, words),
     }

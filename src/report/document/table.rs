@@ -38,6 +38,8 @@ pub struct Cell {
     pub kind: Kind,
     /// Index of a grade.
     pub grade: Option<u8>,
+    /// What stands smaller beside it: the bounds of an interval. Empty if nothing does.
+    pub detail: String,
     /// Letter of its footnote, if it has one.
     pub note: Option<String>,
 }
@@ -86,7 +88,7 @@ pub struct Table {
 impl Table {
     /// Without rows. A column is its head, its unit and whether it is of numbers.
     pub fn new(id: impl Into<String>, caption: impl Into<String>, columns: &[(&str, &str, bool)]) -> Self {
-        let column = |&(head, unit, number): &(&str, &str, bool)| Column { head: shown(head).into_owned(), unit: unit.to_owned(), number };
+        let column = |&(head, unit, number): &(&str, &str, bool)| Column { head: capital(&shown(head)), unit: unit.to_owned(), number };
         Self {
             id: id.into(),
             number: String::new(),
@@ -115,7 +117,7 @@ impl Table {
 
     /// Adds a row that heads those after it.
     pub fn group(&mut self, text: &str) {
-        self.rows.push(Row { cells: vec![Cell::text(text)], group: true, total: false });
+        self.rows.push(Row { cells: vec![Cell::label(text)], group: true, total: false });
     }
 
     /// The letter of a footnote; the same text has the same letter.
@@ -133,7 +135,7 @@ impl Table {
     pub fn unknown(&mut self, why: Option<&str>, words: Words) -> Cell {
         let why = why.filter(|why| !why.is_empty()).unwrap_or(words.t("unknown.no-reason"));
         let note = self.note(&words.sentence(why));
-        Cell { text: words.t("unknown").to_owned(), kind: Kind::Unknown, grade: None, note: Some(note) }
+        Cell { text: words.t("unknown").to_owned(), kind: Kind::Unknown, grade: None, detail: String::new(), note: Some(note) }
     }
 
     /// The number that `form` makes of a known value.
@@ -151,10 +153,12 @@ impl Table {
 
     /// An interval of milliseconds.
     pub fn interval(&mut self, value: Option<&Interval>, why: Option<&str>, words: Words) -> Cell {
-        self.known(value, why, words, |v| words.ms_interval(v))
+        let (Some(value), true) = (value, value.is_some_and(|v| v.estimate.is_finite())) else { return self.unknown(why, words) };
+        let (number, bounds) = words.ms_parts(value);
+        Cell { detail: bounds.unwrap_or_default(), ..Cell::number(number) }
     }
 
-    /// A moment, as the time of day.
+    /// A moment, as the time of day with milliseconds.
     pub fn moment(&mut self, value: Option<Timestamp>, why: Option<&str>, words: Words) -> Cell {
         self.known(value, why, words, Timestamp::clock)
     }
@@ -166,6 +170,12 @@ impl Table {
             self.note(&words.fill("doc.rest", &holes.each_ref().map(|(k, v)| (*k, v.as_str()))));
         }
     }
+}
+
+/// `text` with its first letter in upper case.
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// a, b, … z, aa, ab, …
@@ -184,7 +194,7 @@ fn letter(mut n: usize) -> String {
 
 impl Cell {
     fn of(kind: Kind, text: &str) -> Self {
-        Self { text: shown(text).into_owned(), kind, grade: None, note: None }
+        Self { text: shown(text).into_owned(), kind, grade: None, detail: String::new(), note: None }
     }
 
     /// Words.
@@ -202,9 +212,14 @@ impl Cell {
         if text.as_ref().is_empty() { Self::none() } else { Self::of(Kind::Code, text.as_ref()) }
     }
 
+    /// The name of a row.
+    pub fn label(text: impl AsRef<str>) -> Self {
+        Self::of(Kind::Text, &capital(text.as_ref()))
+    }
+
     /// Emphasis.
     pub fn strong(text: impl AsRef<str>) -> Self {
-        Self::of(Kind::Strong, text.as_ref())
+        Self::of(Kind::Strong, &capital(text.as_ref()))
     }
 
     /// Something broke.

@@ -26,17 +26,17 @@ pub(super) fn http(b: &mut Builder<'_>) -> Option<Section> {
         ("http.overlapping", http.overlapping_downtime),
         ("http.http2", http.http2_connections),
     ] {
-        table.row(vec![Cell::text(words.t(key)), Cell::number(words.count(count))]);
+        table.row(vec![Cell::label(words.t(key)), Cell::number(words.count(count))]);
     }
     let quantiles = |q: &Quantiles| [("doc.median", q.p50), ("doc.p95", q.p95), ("doc.maximum", q.max)];
     for (key, set) in [("http.ttfb", &http.ttfb_ms), ("http.total", &http.total_ms)] {
         for (name, value) in quantiles(set) {
             let cell = table.known(value, Some(words.t("doc.no-complete")), words, |ms| words.ms(ms).text());
-            table.row(vec![Cell::text(format!("{}, {}", words.t(key), words.t(name))), cell]);
+            table.row(vec![Cell::label(format!("{}, {}", words.t(key), words.t(name))), cell]);
         }
     }
     if let Some(point) = &http.measured_at {
-        table.row(vec![Cell::text(words.t("doc.measured-at")), Cell::text(words.name("role", point))]);
+        table.row(vec![Cell::label(words.t("doc.measured-at")), Cell::text(words.name("role", point))]);
     }
     section.table(table);
     let columns = [
