@@ -18,6 +18,8 @@ pub struct Cli {
 pub enum Command {
     /// Analyze one run: captures of the client, the source node and the destination node
     Analyze(Analyze),
+    /// Write the packets around an event from all points to one pcapng file
+    Slice(Slice),
     /// Write shell completions to standard output
     Completions {
         /// For which shell
@@ -106,6 +108,26 @@ pub struct Analyze {
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `lmpcap slice`.
+#[derive(Args, Debug, Clone)]
+pub struct Slice {
+    /// Which captures.
+    #[command(flatten)]
+    pub input: Input,
+    /// What is known beside them.
+    #[command(flatten)]
+    pub known: Known,
+    /// The event: downtime, migration, or a time as RFC 3339
+    #[arg(long, value_name = "EVENT", default_value = "downtime")]
+    pub around: String,
+    /// How much before and after: 2s, 500ms
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub margin: String,
+    /// pcapng file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// Language of reports.

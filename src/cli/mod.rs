@@ -8,6 +8,7 @@ mod args;
 mod config;
 mod progress;
 mod signals;
+mod slice;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, signals: &signals::Signals) -> Result<Exit, Error> {
     match command {
         Command::Analyze(args) => analyze::analyze(&args, signals),
+        Command::Slice(args) => slice::slice(&args, signals),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "lmpcap", &mut io::stdout());
             Ok(Exit::Done)

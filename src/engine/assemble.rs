@@ -169,7 +169,7 @@ fn relate(points: &mut [Known], joined: Option<&Joined>) {
 }
 
 /// Makes the report.
-pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> Report {
+pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> (Report, Vec<ClockMap>) {
     let mut points: Vec<Known> = read.points.into_iter().map(Known::new).collect();
     relate(&mut points, read.joined.as_ref());
     let vm = identify(run, &mut points);
@@ -213,7 +213,8 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> Report {
     report.coverage = coverage_of(&points, &views);
     report.anomalies = anomalies_of(&points);
     report.vm = vm;
-    report
+    let clocks = points.into_iter().map(|p| p.clock).collect();
+    (report, clocks)
 }
 
 fn view_of(point: &Known) -> Option<View<'_>> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use crate::base::clock::ClockChoice;
+use crate::base::clock::{ClockChoice, ClockMap};
 use crate::base::limits::POINTS;
 use crate::base::role::Role;
 use crate::error::{Error, Result};
@@ -99,6 +99,14 @@ fn read_points(run: &RunSpec, options: &Options) -> Result<Read> {
 /// Files that cannot be read at all, a filter that does not compile, a request to stop. Faults inside a capture are anomalies
 /// of the report.
 pub fn analyze(run: &RunSpec, options: &Options) -> Result<Report> {
+    analyze_in_full(run, options).map(|a| a.0)
+}
+
+/// Analyzes a run and tells, beside its report, how the clock of each point leads to the reference clock.
+///
+/// # Errors
+/// As [`analyze`].
+pub fn analyze_in_full(run: &RunSpec, options: &Options) -> Result<(Report, Vec<ClockMap>)> {
     let read = read_points(run, options)?;
     Ok(assemble::report(run, options, read))
 }

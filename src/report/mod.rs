@@ -18,6 +18,7 @@ pub mod words;
 
 use std::path::{Path, PathBuf};
 
+pub use output::file as write_file;
 pub use words::Lang;
 
 use crate::error::{Error, Result};

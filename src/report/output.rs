@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 
 /// Makes the folder and those above it.
 pub(super) fn make_dir(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|error| Error::io(dir, "make the folder", &error).advice("choose another one with --out"))
+    fs::create_dir_all(dir).map_err(|error| Error::io(dir, "make the folder", &error).advice("choose another one with -o"))
 }
 
 /// Writes `dir/name` through `fill`: under a temporary name in the same folder, flushed to disk, then renamed.
-pub(super) fn file(dir: &Path, name: &str, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<PathBuf> {
+pub fn file(dir: &Path, name: &str, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<PathBuf> {
     let path = dir.join(name);
     let temporary = dir.join(format!(".{name}.{}.tmp", std::process::id()));
     let made = (|| {
@@ -26,7 +26,7 @@ pub(super) fn file(dir: &Path, name: &str, fill: impl FnOnce(&mut dyn Write) -> 
     if let Err(error) = made {
         // The error that matters is the first one; a leftover that cannot be removed changes nothing about it.
         let _ = fs::remove_file(&temporary);
-        return Err(Error::io(&path, "write the report", &error).advice("check the free space and the rights of the folder"));
+        return Err(Error::io(&path, "write the file", &error).advice("check the free space and the rights of the folder"));
     }
     // The rename itself lasts only once the folder is on disk; some file systems cannot do that, and then it is as good as it gets.
     if let Ok(folder) = File::open(dir) {
