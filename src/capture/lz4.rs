@@ -31,6 +31,8 @@ enum Next {
     /// The frame's checksum, then the next frame.
     Checksum,
     End,
+    /// The file ended inside a frame.
+    Cut,
 }
 
 impl<R: BufRead> Frames<R> {
@@ -42,6 +44,11 @@ impl<R: BufRead> Frames<R> {
     /// True after the last frame.
     pub(super) fn ended(&self) -> bool {
         self.next == Next::End
+    }
+
+    /// True if the file ended inside a frame.
+    pub(super) fn cut(&self) -> bool {
+        self.next == Next::Cut
     }
 
     /// Gets `count` more bytes ready.
@@ -111,17 +118,23 @@ impl<R: BufRead> Read for Frames<R> {
             }
             match self.next {
                 Next::End => return Ok(0),
+                Next::Cut => return Err(ErrorKind::UnexpectedEof.into()),
                 Next::Data(0) => self.next = Next::Block,
                 Next::Data(left) => {
                     let most = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
                     let count = self.read.read(&mut into[..most])?;
                     if count == 0 {
-                        return Err(ErrorKind::UnexpectedEof.into());
+                        self.next = Next::Cut;
+                        continue;
                     }
                     self.next = Next::Data(left - count as u64);
                     return Ok(count);
                 }
-                _ => self.advance()?,
+                _ => self.advance().inspect_err(|error| {
+                    if error.kind() == ErrorKind::UnexpectedEof {
+                        self.next = Next::Cut;
+                    }
+                })?,
             }
         }
     }

@@ -179,11 +179,12 @@ impl<R: Read> Records<R> {
         Ok(())
     }
 
-    /// Ends the file at a fault. An error if nothing was read of it.
+    /// Ends the file at a fault. An error if no frame was read before.
     fn stop(&mut self, fault: &Fault, shared: &mut Shared) -> Result<()> {
         self.ended = true;
-        if self.facts.packets == 0 && self.facts.link_types.is_empty() {
-            return Err(Error::new(&*fault.message).at(&self.facts.path).offset(fault.offset));
+        if self.facts.packets == 0 {
+            let error = Error::new(&*fault.message).at(&self.facts.path).offset(fault.offset);
+            return Err(error.advice("No frame could be read before this place; copy the file again or leave it out."));
         }
         self.facts.cut_short = true;
         let place = Place { file: self.file, frame: self.facts.packets };

@@ -327,3 +327,6 @@ fn agree(total: u32, trailer: u32, offset: u64) -> Result<(), Fault> {
     let offset = offset + u64::from(total) - 4;
     Err(Fault { kind: "block_length", offset, message })
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
+use lz4_flex::frame::FrameDecoder;
+
 use crate::base::limits::{DECOMPRESSOR_BYTES, READ_BYTES};
 
 use super::lz4::Frames;
@@ -33,7 +35,7 @@ pub(super) fn decoder<R: Read + Send + 'static>(raw: R, compression: Compression
             let stream = liblzma::stream::Stream::new_stream_decoder(DECOMPRESSOR_BYTES, liblzma::stream::CONCATENATED)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(raw, stream))
         }
-        Compression::Lz4 => Box::new(Lz4(lz4_flex::frame::FrameDecoder::new(Frames::new(raw)))),
+        Compression::Lz4 => Box::new(Lz4 { decoder: Some(FrameDecoder::new(Frames::new(raw))) }),
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(raw)),
     };
     Ok(Box::new(Steps { decoder, compression, taken }))
@@ -51,28 +53,39 @@ pub(super) fn in_thread(decoder: Box<dyn Read + Send>) -> io::Result<impl Read +
     Ok(Decoded { filled, empty, now: Chunk::default(), at: 0 })
 }
 
-/// A buffer and how much of it is filled; the error that follows it, if any.
+/// A buffer, how much of it is filled, and what comes after it.
 #[derive(Default)]
 struct Chunk {
     bytes: Vec<u8>,
     len: usize,
-    error: Option<io::Error>,
+    then: Then,
+}
+
+#[derive(Default)]
+enum Then {
+    #[default]
+    More,
+    End,
+    Error(io::Error),
 }
 
 fn pump(mut decoder: Box<dyn Read + Send>, full: &SyncSender<Chunk>, empty: &Receiver<Vec<u8>>) {
     while let Ok(bytes) = empty.recv() {
         let mut chunk = Chunk { bytes, ..Chunk::default() };
-        let ended = loop {
+        loop {
             match decoder.read(&mut chunk.bytes[chunk.len..]) {
-                Ok(0) => break chunk.len < chunk.bytes.len(),
-                Ok(count) => chunk.len += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    chunk.error = Some(error);
-                    break true;
+                Ok(0) if chunk.len < chunk.bytes.len() => chunk.then = Then::End,
+                Ok(0) => {}
+                Ok(count) => {
+                    chunk.len += count;
+                    continue;
                 }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => chunk.then = Then::Error(error),
             }
-        };
+            break;
+        }
+        let ended = !matches!(chunk.then, Then::More);
         if full.send(chunk).is_err() || ended {
             return;
         }
@@ -90,10 +103,13 @@ struct Decoded {
 impl Read for Decoded {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.at == self.now.len {
-            if let Some(error) = self.now.error.take() {
-                return Err(error);
+            match std::mem::replace(&mut self.now.then, Then::End) {
+                Then::More => {}
+                Then::End => return Ok(0),
+                Then::Error(error) => return Err(error),
             }
-            let Ok(next) = self.filled.recv() else { return Ok(0) };
+            // The thread sends an end or an error last, unless it died.
+            let Ok(next) = self.filled.recv() else { return Err(io::Error::other("the decompressor died")) };
             let old = std::mem::replace(&mut self.now, next);
             self.at = 0;
             if !old.bytes.is_empty() {
@@ -165,16 +181,28 @@ impl<R: BufRead> BufRead for Position<R> {
     }
 }
 
-/// lz4_flex ends a read at the end of each frame; this one goes on to the next.
-struct Lz4<R: BufRead>(lz4_flex::frame::FrameDecoder<Frames<R>>);
+/// Each frame gets a decoder of its own: lz4_flex ends at the end of a frame, and sizes its buffers for the first one.
+struct Lz4<R: BufRead> {
+    decoder: Option<FrameDecoder<Frames<R>>>,
+}
 
 impl<R: BufRead> Read for Lz4<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.0.read(into)? {
-                0 if !into.is_empty() && !self.0.get_ref().ended() => {}
-                count => return Ok(count),
+        while let Some(decoder) = &mut self.decoder {
+            let count = decoder.read(into)?;
+            let frames = decoder.get_ref();
+            // lz4_flex takes a cut between two blocks for the end.
+            if count == 0 && frames.cut() {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
+            if count > 0 || into.is_empty() || frames.ended() {
+                return Ok(count);
+            }
+            self.decoder = self.decoder.take().map(|decoder| FrameDecoder::new(decoder.into_inner()));
         }
+        Ok(0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,10 +162,13 @@ impl Program {
                     pc += usize::from(if taken { jt } else { jf });
                 }
                 (6, _, source) => return Some(if source == 0x10 { a } else { k }),
-                (7, ..) if code & 0xf8 == 0 => x = a,
-                (7, ..) => a = x,
+                (7, ..) if code == 0x07 => x = a,
+                (7, ..) if code == 0x87 => a = x,
                 _ => return None,
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

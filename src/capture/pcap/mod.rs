@@ -155,3 +155,6 @@ fn word(big_endian: bool, bytes: &[u8], at: usize) -> u32 {
     let four = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
     if big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) }
 }
+
+#[cfg(test)]
+mod tests;

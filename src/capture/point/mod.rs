@@ -213,3 +213,6 @@ impl Source for PointSource {
         &self.shared.anomalies
     }
 }
+
+#[cfg(test)]
+mod tests;
