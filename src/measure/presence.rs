@@ -138,10 +138,18 @@ impl Addresses {
 /// Interface, SLL2 index; MAC, direction, tunnel, group.
 type Key = (u64, u64);
 
+/// Records found lately; few senders make up most of a capture.
+const LATELY: usize = 16;
+
+/// No sender has this key: interfaces are 16-bit numbers.
+const NO_KEY: Key = (u64::MAX, u64::MAX);
+
 /// What one capture point saw of senders.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Presence {
     index: HashMap<Key, u32>,
+    /// By a few bits of the key.
+    lately: [(Key, u32); LATELY],
     senders: Vec<Sender>,
     tunnels: Vec<IpAddr>,
     announcements: Announcements,
@@ -149,6 +157,20 @@ pub struct Presence {
     pub frames_of_unkept_senders: u64,
     /// Frames through tunnels whose far ends were too many to tell apart.
     pub frames_of_unkept_tunnels: u64,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self {
+            index: HashMap::new(),
+            lately: [(NO_KEY, 0); LATELY],
+            senders: Vec::new(),
+            tunnels: Vec::new(),
+            announcements: Announcements::default(),
+            frames_of_unkept_senders: 0,
+            frames_of_unkept_tunnels: 0,
+        }
+    }
 }
 
 impl Presence {
@@ -182,9 +204,16 @@ impl Presence {
         let low = u64::from_be_bytes([tunnel, direction << 1 | u8::from(group), a, b, c, d, e, f]);
         let high = u64::from(link.interface) << 32 | u64::from(link.if_index);
         let when = Moment { at: packet.at, place: packet.place };
-        match self.index.get(&(high, low)) {
-            Some(&at) => seen_again(&mut self.senders[at as usize], when, packet),
-            None => self.open((high, low), mac, group, tunnel, when, packet),
+        let key = (high, low);
+        let slot = (low ^ low >> 8 ^ low >> 57 ^ high) as usize % LATELY;
+        let (known, at) = self.lately[slot];
+        let at = if known == key { Some(at) } else { self.index.get(&key).copied() };
+        match at {
+            Some(at) => {
+                self.lately[slot] = (key, at);
+                seen_again(&mut self.senders[at as usize], when, packet);
+            }
+            None => self.open(key, mac, group, tunnel, when, packet),
         }
         self.announcements.packet(packet, mac);
     }

@@ -101,3 +101,15 @@ fn bounds_are_counted() {
     assert!(p.announcements().unkept > 0);
     assert_eq!(p.announcements().of(VM).filter(|a| a.kind == Kind::Rarp).count(), 1, "gratuitous ARP must not crowd out RARP");
 }
+
+#[test]
+fn the_address_of_a_loopback_is_a_sender_like_others() {
+    let mut p = Presence::new();
+    let first = Link { src: Some(VM), ..Link::default() };
+    let zero = Link { src: Some(Mac::default()), ..Link::default() };
+    p.packet(&packet(1, 1, first, ip(v4(1), v4(2)), Transport::Other));
+    p.packet(&packet(2, 2, zero, ip(v4(1), v4(2)), Transport::Other));
+    p.packet(&packet(3, 3, zero, ip(v4(1), v4(2)), Transport::Other));
+    let counts: Vec<_> = p.senders().iter().map(|s| (s.mac, s.count)).collect();
+    assert_eq!(counts, [(VM, 1), (Mac::default(), 2)]);
+}
