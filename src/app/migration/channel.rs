@@ -34,7 +34,8 @@ pub struct RamCount {
     pub xbzrle: u64,
     /// Pages sent compressed.
     pub compressed: u64,
-    /// Bytes of the records: headers, names and data.
+    /// Bytes of the records of pages (headers, names and data) and of the words that end SECTION_PARTs: what QEMU up to 8.0 counts as
+    /// `transferred`. The list of blocks and the word that ends SECTION_END are not in it.
     pub bytes: u64,
 }
 

@@ -158,7 +158,7 @@ impl Feed {
         }
         let beyond = self.drain(machine);
         if beyond >= missing && beyond > 0 {
-            self.offset = self.offset.saturating_add(missing);
+            self.offset = self.offset.saturating_add(beyond);
             return if beyond == missing { Need::More } else { Need::Skip(beyond - missing) };
         }
         let missing = missing - beyond;

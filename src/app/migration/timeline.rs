@@ -58,6 +58,11 @@ pub struct Timeline {
     /// QEMU holds the footer back until the next write, so it would say less. With multifd the later of this and of the last data packet
     /// before the switch-over on any channel.
     pub last_part: Option<Mark>,
+    /// The footer of that part, if it left QEMU by itself: in a packet of its own, the bytes before and after it in others. QEMU up to 8.1
+    /// flushes what it has written (`migration_update_counters`) before it looks at whether to stop the guest, and writes nothing between
+    /// the stop and the switch-over. So the guest was still running when this packet's bytes were handed to the kernel, often a few
+    /// hundred µs before the stop. A better lower bound of the stop than `last_part` where it is there.
+    pub last_flush: Option<Mark>,
     /// First byte of what is sent only with the guest stopped: SWITCHOVER_START (machine types from 10.0), else the first SECTION_END; in
     /// post-copy without either the first RAM_DISCARD or PACKAGED.
     pub switchover_first: Option<Mark>,

@@ -85,8 +85,6 @@ pub(super) struct Forward {
     /// Offset one past the package.
     pub package_end: Option<u64>,
     pub devices: u32,
-    /// Offsets of the first byte of the device state and one past its last footer.
-    pub device_span: Option<(u64, u64)>,
     pub run_state: Option<String>,
     pub complete: bool,
     /// Steps to be told.
@@ -99,6 +97,8 @@ pub(super) struct Forward {
     /// Bytes of legacy storage migration in the stream.
     pub storage: u64,
     first: bool,
+    /// The newest footer that began a packet.
+    pub footer: Option<Mark>,
     /// Whether device state could have begun unseen.
     pub doubt: bool,
     /// End of a payload of which it was not known which section it belonged to.
@@ -121,7 +121,6 @@ impl Forward {
             postcopy: false,
             package_end: None,
             devices: 0,
-            device_span: None,
             run_state: None,
             complete: false,
             told: Vec::new(),
@@ -130,6 +129,7 @@ impl Forward {
             cursor: 0,
             storage: 0,
             first: true,
+            footer: None,
             doubt: false,
             unsure_end: None,
         }
@@ -164,6 +164,12 @@ impl Forward {
     /// First byte that is sent only with the guest stopped.
     pub(super) fn switched(&mut self, when: Moment, offset: u64) {
         if self.timeline.switchover_first.is_none() {
+            if let Some(footer) = self.footer
+                && footer.offset == offset
+                && footer.at.place != when.place
+            {
+                self.timeline.last_flush = Some(footer);
+            }
             self.timeline.switchover_first = Some(Mark::exact(when, offset));
             self.ram.stopped();
             self.tell(Told::Switchover, when);
@@ -270,13 +276,13 @@ impl Forward {
 
     fn section_named(&mut self, w: &Window<'_>) -> Step {
         let kind = w.bytes[0];
-        let (Some(id), Some(name)) = (w.be32(1), w.counted(5)) else { return Step::Hold };
+        let full = kind == section::FULL;
+        let (Some(id), Some(name)) = (w.be32(1), w.counted(5)) else { return self.named_cut(w, full) };
         let at = 6 + name.len();
-        let (Some(_instance), Some(_version)) = (w.be32(at), w.be32(at + 4)) else { return Step::Hold };
+        let (Some(_instance), Some(_version)) = (w.be32(at), w.be32(at + 4)) else { return self.named_cut(w, full) };
         if !printable(name) || (self.sections.len() >= MIGRATION_SECTIONS && !self.sections.contains_key(&id)) {
             return self.nonsense(w);
         }
-        let full = kind == section::FULL;
         if full && name == b"globalstate" {
             // be32 size, then the run state, NUL padded (`migration/global_state.c`).
             if w.bytes.len() < at + 8 + 4 + 32 && !w.last {
@@ -302,6 +308,14 @@ impl Forward {
         Step::Take(at + 8)
     }
 
+    /// A header that the snap length cut still says when it passed.
+    fn named_cut(&mut self, w: &Window<'_>, full: bool) -> Step {
+        if full && w.last && w.bytes.len() >= 5 {
+            self.device(w);
+        }
+        Step::Hold
+    }
+
     fn device(&mut self, w: &Window<'_>) {
         let when = w.moment(0);
         if self.timeline.switchover_first.is_none() {
@@ -317,9 +331,6 @@ impl Forward {
             let mark = if self.doubt { self.full_in_doubt(when, w.start) } else { Mark::exact(when, w.start) };
             self.timeline.first_full = Some(mark);
             self.tell(Told::DeviceState, when);
-            if !self.doubt {
-                self.device_span = Some((w.start, w.start));
-            }
         }
     }
 
@@ -378,13 +389,15 @@ impl Forward {
         if id != of.id {
             return self.nonsense(w);
         }
-        if of.kind == section::FULL
-            && let Some(span) = &mut self.device_span
-        {
-            span.1 = w.start + 5;
-        }
+        self.footer_read(w, self.prev);
         self.state = State::Between;
         Step::Take(5)
+    }
+
+    /// `before` is the packet of the byte before the footer.
+    pub(super) fn footer_read(&mut self, w: &Window<'_>, before: Moment) {
+        let (first, last) = (w.moment(0), w.moment(4));
+        self.footer = (before.place != first.place && first == last).then(|| Mark::exact(last, w.start + 5));
     }
 
     /// Device state has no length: it ends where its footer stands and something that makes sense follows.
@@ -399,13 +412,8 @@ impl Forward {
             Some(0) => match self.may_follow(w, 5) {
                 None => Step::Hold,
                 Some(true) => {
-                    let span = section.kind == section::FULL;
-                    if section.kind != section::FULL {
-                        self.opaque_ended(section, w);
-                    }
-                    if span && let Some(span) = &mut self.device_span {
-                        span.1 = w.start + 5;
-                    }
+                    self.opaque_ended(section, w);
+                    self.footer_read(w, self.prev);
                     self.state = State::Between;
                     Step::Take(5)
                 }
@@ -529,7 +537,12 @@ impl Forward {
             self.known.record(w.moment(0), w.start.saturating_add(record.len), record.value);
         }
         match record.kind {
-            Kind::Eos => self.payload_ended(section, w, 8),
+            Kind::Eos => {
+                if section.kind == section::PART {
+                    self.ram.count_bytes(record.len);
+                }
+                self.payload_ended(section, w, 8);
+            }
             Kind::MemSize => self.state = State::BlockList(section, record.value),
             _ => {}
         }
@@ -566,7 +579,6 @@ impl Forward {
             return Step::Hold;
         }
         self.ram.add_block(name.to_vec(), len);
-        self.ram.count_bytes(at as u64);
         self.state = State::BlockList(section, left - len);
         Step::Take(at)
     }

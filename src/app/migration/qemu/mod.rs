@@ -122,7 +122,10 @@ impl MainChannel {
         report.syncs = forward.ram.flushes;
         report.device_bytes = match (forward.timeline.packaged_start, forward.package_end) {
             (Some(start), Some(end)) => Some(end.saturating_sub(start.offset)),
-            _ => forward.device_span.filter(|_| forward.complete).map(|s| s.1.saturating_sub(s.0)),
+            _ => match (forward.timeline.first_full, forward.timeline.eof) {
+                (Some(first), Some(eof)) if first.is_exact() && eof.is_exact() => Some((eof.offset - 1).saturating_sub(first.offset)),
+                _ => None,
+            },
         };
         report.devices = forward.devices;
         report.run_state = forward.run_state;

@@ -181,7 +181,7 @@ impl Ram {
 
     /// Counts a record that begins at offset `start` in the packet `when`; `w` is the window that it was parsed in.
     pub fn count(&mut self, record: &Record, w: &Window<'_>, start: u64, when: Moment) {
-        let mut sent = RamCount { bytes: record.len, ..RamCount::default() };
+        let mut sent = RamCount::default();
         match record.kind {
             Kind::Zero => sent.zero = 1,
             Kind::Page => sent.normal = 1,
@@ -191,10 +191,11 @@ impl Ram {
             Kind::MemSize => self.total = Some(record.value),
             Kind::Eos | Kind::Hook => {}
         }
-        self.add(&sent);
         if sent.pages() == 0 {
             return;
         }
+        sent.bytes = record.len;
+        self.add(&sent);
         let block = match record.block {
             Some(BlockRef::Known(known)) => Some(known),
             Some(BlockRef::New(at)) => w.counted(at).map(|name| self.add_block(name.to_vec(), self.total.unwrap_or(RAM_MAX))),
@@ -216,7 +217,7 @@ impl Ram {
         }
     }
 
-    /// Bytes of the section that are no records of their own: the list of blocks.
+    /// Bytes that belong to no page but are counted.
     pub fn count_bytes(&mut self, bytes: u64) {
         self.add(&RamCount { bytes, ..RamCount::default() });
     }

@@ -43,8 +43,9 @@ pub(super) struct Known {
     page: Option<u64>,
     /// The newest gap: offset one past it, its length, its reason, the packet that told of it.
     gap: Option<(u64, u64, GapReason, Moment)>,
-    /// Since when every piece is text.
+    /// Since when every piece is text, and since when it is certainly JSON.
     text: Option<(Moment, u64)>,
+    json: Option<(Moment, u64)>,
     /// Last packet that carried what is no text, and the offset of its piece.
     binary: Option<(Moment, u64)>,
     /// Whether the piece at this offset has been looked at for text.
@@ -142,14 +143,16 @@ impl Forward {
             }
             self.known.looked = Some(piece);
             let head = &w.bytes[..w.bytes.len().min(TEXT_LOOK)];
-            let text = head.iter().all(|b| (0x20..0x7f).contains(b));
-            let described = head.len() < TEXT
-                || ["\"", ": ", ", ", "{", "}", "["].iter().filter(|p| memchr::memmem::find(head, p.as_bytes()).is_some()).count() >= 2;
-            self.known.is_text = text && described;
+            self.known.is_text = head.iter().all(|b| (0x20..0x7f).contains(b));
+            let signs = [&b"\""[..], b": ", b", ", b"{", b"}", b"["];
+            let json = head.len() >= TEXT && signs.iter().filter(|p| memchr::memmem::find(head, p).is_some()).count() >= 2;
             if self.known.is_text {
                 self.known.text.get_or_insert((w.moment(0), w.start));
+                if json {
+                    self.known.json.get_or_insert((w.moment(0), w.start));
+                }
             } else {
-                self.known.text = None;
+                (self.known.text, self.known.json) = (None, None);
                 self.known.binary = Some((w.moment(0), w.start));
             }
         }
@@ -159,7 +162,8 @@ impl Forward {
             match text {
                 Some(0) => {
                     self.known.is_text = false;
-                    self.known.text = None;
+                    (self.known.text, self.known.json) = (None, None);
+                    self.known.binary = Some((w.moment(0), w.start));
                     Step::Take(0)
                 }
                 Some(n) => Step::Take(n),
@@ -185,7 +189,7 @@ impl Forward {
 
     fn find_footer(&self, w: &Window<'_>, at: usize) -> Found {
         let Some(id) = w.be32(at + 1) else { return Found::Unclear };
-        let middle = self.damage.beginning_missing && self.sections.is_empty();
+        let middle = self.sections.is_empty();
         if !self.sections.contains_key(&id) && !(middle && id < 4096) {
             return Found::No;
         }
@@ -199,6 +203,8 @@ impl Forward {
             },
             section::FULL | section::START => match self.find_named(w, at + 5) {
                 Found::Element => Found::Footer,
+                // Cut, but with the footer of RAM before it there is no doubt.
+                Found::Unclear if w.last && w.bytes.len() >= at + 12 && self.sections.get(&id) == Some(&Payload::Ram) => Found::Footer,
                 other => other,
             },
             section::COMMAND => match (w.be16(at + 6), w.be16(at + 8)) {
@@ -328,16 +334,15 @@ impl Forward {
     /// Goes on at what was found at the window's first byte.
     fn resume(&mut self, w: &Window<'_>, found: Found) -> Step {
         let of = self.known.state.take();
-        self.known.text = None;
+        (self.known.text, self.known.json) = (None, None);
         match found {
             Found::Footer => {
                 let id = w.be32(1).unwrap_or_default();
                 let payload = *self.sections.entry(id).or_insert(Payload::Ram);
                 self.doubt &= payload == Payload::Opaque;
-                self.seam(w.start, w.bytes[5], self.before(w.start, w));
-                if let Some(span) = &mut self.device_span {
-                    span.1 = w.start + 5;
-                }
+                let before = self.before(w.start, w);
+                self.seam(w.start, w.bytes[5], before);
+                self.footer_read(w, before.at);
                 self.state = State::Between;
                 Step::Take(5)
             }
@@ -420,10 +425,10 @@ impl Forward {
         let t = &mut self.timeline;
         let k = &self.known;
         if t.eof.is_none()
-            && let (Some(text), Some(binary)) = (k.text, k.binary)
+            && let (Some(text), Some(json), Some(binary)) = (k.text, k.json, k.binary)
             && (t.first_part.is_some() || self.damage.beginning_missing)
         {
-            t.eof = Some(Mark::between(binary.0, text.0, text.0, text.1));
+            t.eof = Some(Mark::between(binary.0, text.0, json.0, text.1));
             t.vmdesc_end = Some(Mark::between(last, last, last, text.1));
             self.complete = true;
         }
