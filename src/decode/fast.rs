@@ -1,4 +1,4 @@
-//! The fast path: Ethernet with at most one VLAN tag, or a cooked capture of an Ethernet interface; IPv4 without options or IPv6
+//! The fast path: Ethernet with at most one VLAN tag, or a cooked capture of an Ethernet or loopback interface; IPv4 without options or IPv6
 //! without extension headers; TCP, UDP or ICMP, not fragmented; inside at most one VXLAN or Geneve tunnel.
 //!
 //! Anything else, and anything odd, is `None`: the complete path decides. Where both decode a frame they must agree.
@@ -19,7 +19,8 @@ pub(super) fn decode<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
     }
     let (link, header) = match frame.link {
         LinkType::ETHERNET => ethernet(bytes, frame.interface)?,
-        LinkType::LINUX_SLL2 => cooked(bytes, frame.interface)?,
+        LinkType::LINUX_SLL => cooked(bytes, frame.interface)?,
+        LinkType::LINUX_SLL2 => cooked2(bytes, frame.interface)?,
         _ => return None,
     };
     let network = network(&link, bytes.get(header..)?, frame.wire_len - header as u32)?;
@@ -87,11 +88,32 @@ fn ethernet(bytes: &[u8], interface: u16) -> Option<(Link, usize)> {
     Some((link, header))
 }
 
+/// Hardware types ARPHRD_ETHER and ARPHRD_LOOPBACK.
+const WITH_ETHERTYPE: [[u8; 2]; 2] = [[0, 1], [3, 4]];
+
 #[inline(always)]
 fn cooked(bytes: &[u8], interface: u16) -> Option<(Link, usize)> {
+    let h: &[u8; 16] = bytes.first_chunk()?;
+    if !WITH_ETHERTYPE.contains(&[h[2], h[3]]) || h[4..6] != [0, 6] {
+        return None;
+    }
+    let mut link = Link {
+        interface,
+        if_index: 0,
+        src: Some(Mac([h[6], h[7], h[8], h[9], h[10], h[11]])),
+        dst: None,
+        sll: Some(link::sll_type(u16::from_be_bytes([h[0], h[1]]))),
+        vlan: None,
+        ethertype: u16::from_be_bytes([h[14], h[15]]),
+    };
+    let header = tag(bytes, &mut link, 16)?;
+    Some((link, header))
+}
+
+#[inline(always)]
+fn cooked2(bytes: &[u8], interface: u16) -> Option<(Link, usize)> {
     let h: &[u8; 20] = bytes.first_chunk()?;
-    // An Ethernet interface with an address of 6 bytes.
-    if h[8..10] != [0, 1] || h[11] != 6 {
+    if !WITH_ETHERTYPE.contains(&[h[8], h[9]]) || h[11] != 6 {
         return None;
     }
     let mut link = Link {

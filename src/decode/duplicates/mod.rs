@@ -2,7 +2,8 @@
 //!
 //! A place is an interface with its direction, tunnel and VLAN; content is what [`super::fingerprint`] covers. The rules:
 //!
-//! 1. **Another place.** The same content at another place of this point within [`PLACE_NS`]. What counts is how often: the third packet
+//! 1. **Another place.** The same content at another place of this point within [`PLACE_NS`]; without an identification also from the
+//!    same source MAC with the same TTL, or from another with a TTL that differs by 1 to 3 (IGMP reports of different hosts are alike). What counts is how often: the third packet
 //!    of that content at one place is a copy if another place had three before. So a retransmission, a repeated
 //!    announcement or a row of equal acknowledgments counts as often as the place that saw the most of them. Places of different
 //!    files may be one interface whose file was rotated: without an identification they must agree within [`REPEAT_NS`].
@@ -93,6 +94,9 @@ impl Default for Duplicates {
     }
 }
 
+/// The hash of a MAC that is not known.
+const NO_MAC: u16 = 0;
+
 /// Which rule told a copy.
 enum Rule {
     OtherPlace,
@@ -163,11 +167,15 @@ impl Duplicates {
         let count = entry.count(here);
         let mut rule = None;
         for other in entry.seen().filter(|s| s.count > count && !s.is(&here)) {
+            let hops = other.ttl.abs_diff(here.ttl);
+            let same_mac = other.mac == here.mac || other.mac == NO_MAC || here.mac == NO_MAC;
             let apart = if other.place == here.place {
-                let routed = other.mac != here.mac && (1..=3).contains(&other.ttl.abs_diff(here.ttl));
+                let routed = !same_mac && (1..=3).contains(&hops);
                 (routed && age <= if numbered { ROUTED_NS } else { ROUTED_WEAK_NS }).then_some(Rule::Routed)
             } else {
-                (other.file == here.file || numbered || age <= REPEAT_NS).then_some(Rule::OtherPlace)
+                // Bridged, or routed from one interface to the other.
+                let one_sender = if same_mac { hops == 0 } else { (1..=3).contains(&hops) };
+                (numbered || one_sender && (other.file == here.file || age <= REPEAT_NS)).then_some(Rule::OtherPlace)
             };
             rule = apart.or(rule);
         }
@@ -228,7 +236,7 @@ fn slot(packet: &Packet<'_>) -> Slot {
         let kind = (tunnel.kind as u64) << 40 | u64::from(tunnel.depth) << 32 | u64::from(tunnel.id);
         place ^= mix(kind ^ 0xe703_7ed1_a0b4_28db, ends(tunnel.src, tunnel.dst));
     }
-    let mac = link.src.map_or(0, |mac| {
+    let mac = link.src.map_or(NO_MAC, |mac| {
         let [a, b, c, d, e, f] = mac.0;
         let bits = u32::from_be_bytes([c, d, e, f]) ^ u32::from(u16::from_be_bytes([a, b])) << 8;
         (bits.wrapping_mul(0x9e37_79b1) >> 16) as u16

@@ -213,6 +213,17 @@ fn rotated_files_are_one_interface() {
 }
 
 #[test]
+fn equal_reports_of_different_hosts() {
+    let mut point = Point::new();
+    let report = kit::ip(&kit::Ip { ttl: 1, ..kit::Ip::new([0, 0, 0, 0].into(), [224, 0, 0, 22].into()) }, 2, &[0x22; 16]);
+    let inner = kit::ethernet(Mac([4; 6]), Mac([8; 6]), kit::IPV4, &report);
+    let wrapped = kit::udp_frame(Endpoint::new(A, 1), Endpoint::new(B, 4789), &kit::vxlan(7, &inner));
+    assert_eq!(point.ethernet(0, &kit::ethernet(Mac([2; 6]), Mac([8; 6]), kit::IPV4, &report)), First);
+    assert_eq!(point.ethernet(56 * MS, &wrapped), First);
+    assert_eq!(point.ethernet(57 * MS, &inner), Copy);
+}
+
+#[test]
 fn memory_tells_its_reach() {
     let mut point = Point::new();
     for n in 0..200_000u32 {
