@@ -25,6 +25,20 @@ pub const FRAGMENT_WAIT_NS: i64 = 2_000_000_000;
 pub const FLOWS: usize = 1 << 20;
 /// Bytes held per TCP direction for data that came before what precedes it.
 pub const REASSEMBLY_BYTES: usize = 4 << 20;
+/// The same over all conversations of a point.
+pub const REASSEMBLY_TOTAL_BYTES: usize = 128 << 20;
+/// Segments seen and not yet acknowledged that are remembered per TCP direction: a window of 6 MB in full-size segments.
+pub const FLIGHT_SEGMENTS: usize = 4096;
+/// The same over all conversations of a point: 24 bytes each.
+pub const FLIGHT_SEGMENTS_TOTAL: usize = 1 << 20;
+/// Ranges not seen that are remembered per TCP direction; loss of 10 % in a window of [`FLIGHT_SEGMENTS`] makes 400.
+pub const HOLES: usize = 1024;
+/// The same over all conversations of a point: 40 bytes each.
+pub const HOLES_TOTAL: usize = 1 << 20;
+/// Echo requests without reply that are remembered per pair of hosts: twenty seconds of `ping -i 0.02`.
+pub const ECHOES: usize = 1024;
+/// The same over all pairs of a point: 24 bytes each.
+pub const ECHOES_TOTAL: usize = 1 << 20;
 /// Places kept for each kind of anomaly.
 pub const ANOMALY_PLACES: usize = 5;
 /// Conversations listed in a report, largest first; the rest are summed.

@@ -30,6 +30,11 @@ impl Ends {
         Some(Self { proto: ip.proto, src: Endpoint::new(ip.src, sport), dst: Endpoint::new(ip.dst, dport) })
     }
 
+    /// As if the client had sent a packet.
+    pub fn of_key(key: &FlowKey) -> Self {
+        Self { proto: key.proto, src: key.client, dst: key.server }
+    }
+
     /// The same for both directions. Keyed per table, because a capture may be hostile: foldhash with random seeds; a file that
     /// was written before the seeds were drawn cannot aim at one bucket.
     #[inline]

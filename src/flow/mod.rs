@@ -2,9 +2,15 @@
 //!
 //! Knows nothing of the protocols above TCP and UDP.
 
+mod deliver;
+mod echo;
 mod key;
 mod record;
+mod rtt;
+mod shared;
+mod streams;
 mod table;
+mod tcp;
 
 use std::net::IpAddr;
 
@@ -12,8 +18,11 @@ use crate::base::anomaly::Place;
 use crate::base::net::{Endpoint, Side};
 use crate::base::time::Timestamp;
 
-pub use record::{Direction, FlowRecord};
-pub use table::FlowTable;
+pub use echo::EchoCounts;
+pub use record::{Direction, FlowRecord, TcpSide};
+pub use rtt::RttSummary;
+pub use table::{Evicted, FlowTable};
+pub use tcp::{RTO_SILENCE_NS, TcpCounts};
 
 /// Name of a conversation in its point's table; not reused within a run. Counts up from 0 until [`crate::base::limits::FLOWS`]
 /// conversations were met; after that a new one takes the slot of an old one and gets a number beyond, so do not index a list by it:
