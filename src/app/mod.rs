@@ -5,6 +5,7 @@
 pub mod dispatch;
 pub mod http;
 pub mod migration;
+pub mod nbd;
 pub mod quic;
 pub mod services;
 pub mod tls;
@@ -92,7 +93,7 @@ pub enum Event {
 }
 
 /// The protocols over TCP, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[migration::QEMU, http::HTTP, http::HTTP2, tls::TLS];
+pub const PROTOCOLS: &[Protocol] = &[migration::QEMU, nbd::NBD, http::HTTP, http::HTTP2, tls::TLS];
 
 /// The protocols over UDP.
 pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[];

@@ -141,3 +141,5 @@ pub const QUIC_CRYPTO: usize = 16 << 10;
 pub const WEB_CONNECTIONS: usize = 1 << 14;
 /// Curves of arrivals of HTTP downloads kept per point, at most 32 KiB each and usually below 1 KiB.
 pub const WEB_CURVES: usize = 1 << 13;
+/// NBD reads under way per connection of which the length is kept; QEMU's clients have 16.
+pub const NBD_READS: usize = 1024;

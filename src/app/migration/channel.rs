@@ -1,6 +1,7 @@
 //! What one connection of a migration has said when it ends.
 
-use super::timeline::Timeline;
+use super::timeline::{Mark, Timeline};
+use crate::base::time::Timestamp;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, Moment};
 
@@ -172,6 +173,12 @@ pub struct ChannelReport {
     pub answered_bytes: u64,
     /// Last payload byte of the receiver.
     pub last_answer: Option<Moment>,
+    /// FIN of the sender and of the receiver.
+    pub fins: [Option<Moment>; 2],
+    /// The stream came inside another protocol.
+    pub tunnelled: bool,
+    /// Multifd: when the passes' last data left; see [`ChannelReport::last_data_before`].
+    pub data_ends: Vec<Mark>,
     /// What was missing.
     pub damage: Damage,
     /// How the stream ended, and when that was told.
@@ -210,8 +217,16 @@ impl ChannelReport {
             sent_bytes: 0,
             answered_bytes: 0,
             last_answer: None,
+            fins: [None; 2],
+            tunnelled: false,
+            data_ends: Vec::new(),
             damage: Damage::default(),
             end: None,
         }
+    }
+
+    /// Multifd: the end of the last burst of data that passed before `when`.
+    pub fn last_data_before(&self, when: Option<Timestamp>) -> Option<Mark> {
+        self.data_ends.iter().rev().find(|m| when.is_none_or(|w| m.at.at < w)).copied()
     }
 }

@@ -65,8 +65,6 @@ pub enum Step {
     Skip(u64),
     /// More bytes are needed.
     Hold,
-    /// Nothing of the rest of the stream is of interest.
-    Stop,
 }
 
 /// A state machine over a stream.
@@ -85,7 +83,6 @@ pub struct Feed {
     held: Vec<u8>,
     moments: Vec<(usize, Moment)>,
     offset: u64,
-    stopped: bool,
 }
 
 impl Feed {
@@ -99,10 +96,6 @@ impl Feed {
         let mut rest = bytes;
         let mut idle = 0;
         while !rest.is_empty() {
-            if self.stopped {
-                self.offset = self.offset.saturating_add(rest.len() as u64);
-                return Need::Nothing;
-            }
             let before = self.held.len();
             let added = if before == 0 { rest.len() } else { rest.len().min(PIECE) };
             let step = if before == 0 {
@@ -116,10 +109,6 @@ impl Feed {
                 Step::Take(n) if idle < IDLE_STEPS => n as u64,
                 Step::Take(_) => 1,
                 Step::Skip(n) => n.max(1),
-                Step::Stop => {
-                    self.stopped = true;
-                    0
-                }
                 Step::Hold => {
                     if before == 0 {
                         self.hold(rest, when);
@@ -147,15 +136,11 @@ impl Feed {
                 rest = &rest[into as usize..];
             }
         }
-        if self.stopped { Need::Nothing } else { Need::More }
+        Need::More
     }
 
     /// Tells `machine` of a gap, after it has had a last look at what it holds.
     pub fn gap(&mut self, machine: &mut impl Machine, when: Moment, missing: u64, why: GapReason) -> Need {
-        if self.stopped {
-            self.offset = self.offset.saturating_add(missing);
-            return Need::Nothing;
-        }
         let beyond = self.drain(machine);
         if beyond >= missing && beyond > 0 {
             self.offset = self.offset.saturating_add(beyond);
@@ -165,20 +150,18 @@ impl Feed {
         self.offset = self.offset.saturating_add(beyond);
         machine.gap(self.offset, missing, why, when);
         self.offset = self.offset.saturating_add(missing);
-        if self.stopped { Need::Nothing } else { Need::More }
+        Need::More
     }
 
     /// Lets `machine` have a last look at what it holds.
     pub fn finish(&mut self, machine: &mut impl Machine) {
-        if !self.stopped {
-            self.drain(machine);
-        }
+        self.drain(machine);
     }
 
     /// Returns how many bytes the machine skipped beyond what was held.
     fn drain(&mut self, machine: &mut impl Machine) -> u64 {
         let mut idle = 0;
-        while !self.held.is_empty() && !self.stopped {
+        while !self.held.is_empty() {
             let step = machine.step(&Window { bytes: &self.held, start: self.offset, last: true, moments: &self.moments });
             idle = if step == Step::Take(0) { idle + 1 } else { 0 };
             let len = self.held.len() as u64;
@@ -186,10 +169,6 @@ impl Feed {
                 Step::Take(n) if idle < IDLE_STEPS => n as u64,
                 Step::Take(_) => 1,
                 Step::Skip(n) => n.max(1),
-                Step::Stop => {
-                    self.stopped = true;
-                    len
-                }
                 Step::Hold => len,
             };
             if done >= len {

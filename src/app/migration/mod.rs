@@ -4,18 +4,21 @@
 //! joins connections into [`Observed`] migrations. Page data is passed over unread.
 
 pub mod channel;
-mod feed;
+pub(super) mod feed;
 pub mod ledger;
+pub mod outcome;
 pub mod pages;
 mod passes;
 pub mod qemu;
 pub mod timeline;
 
 pub use channel::{ChannelKind, ChannelReport, Damage, PassCount, RamCount};
-pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, Outcome, SideFacts};
+pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, SideFacts, Storage};
+pub use outcome::Outcome;
 pub use timeline::{Mark, Timeline};
 
 use crate::app::Protocol;
+use crate::app::Probe;
 use crate::flow::Moment;
 
 /// QEMU's main channel.
@@ -28,6 +31,8 @@ pub enum MigrationEvent {
     Passed(Step, Moment),
     /// The connection is over; everything it said.
     Closed(Box<ChannelReport>),
+    /// A connection of the NBD protocol is over: perhaps storage copied beside a migration.
+    Storage(Box<crate::app::nbd::NbdReport>),
 }
 
 /// Steps of a migration that are told as they pass.
@@ -47,4 +52,14 @@ pub enum Step {
     PostcopyRun,
     /// The destination says that it has finished.
     Shut,
+}
+
+/// Whether `bytes` begin with `head`.
+pub(super) fn prefix(bytes: &[u8], head: &[u8]) -> Probe {
+    let n = bytes.len().min(head.len());
+    match bytes[..n] == head[..n] {
+        false => Probe::No,
+        true if n < head.len() => Probe::More,
+        true => Probe::Yes,
+    }
 }

@@ -118,6 +118,7 @@ impl Point {
         let mut report = ChannelReport::new(ChannelKind::Main, "content", Side::Client);
         report.timeline = timeline;
         self.migration = Some(Observed {
+            storage: Vec::new(),
             hypervisor: "qemu",
             detected_by: "content",
             source,

@@ -54,6 +54,7 @@ fn node(sll: Option<SllType>, answer_us: i64) -> Point {
     let key = FlowKey { proto: 6, client: source, server: destination };
     let report = ChannelReport::new(ChannelKind::Main, "content", Side::Client);
     let observed = Observed {
+        storage: Vec::new(),
         hypervisor: "qemu",
         detected_by: "content",
         source,

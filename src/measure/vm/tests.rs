@@ -60,6 +60,7 @@ impl Point {
         let mark = Some(Mark::exact(Moment { at: Timestamp(switch_ms * 1_000_000), place: Place::default() }, 0));
         let timeline = Timeline { switchover_first: mark, last_byte: mark, ..Timeline::default() };
         self.migrations.push(Observed {
+            storage: Vec::new(),
             hypervisor: "qemu",
             detected_by: "content",
             source: Endpoint::new([10, 0, 0, 11].into(), 40000),

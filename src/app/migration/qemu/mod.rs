@@ -15,6 +15,7 @@ use self::back::Back;
 use self::forward::Forward;
 use super::channel::{ChannelKind, ChannelReport};
 use super::feed::Feed;
+use super::timeline::Mark;
 use super::{MigrationEvent, Step};
 use crate::app::{Event, Probe, StreamParser};
 use crate::base::emit::Emit;
@@ -35,6 +36,8 @@ pub struct MainChannel {
     back: Back,
     back_feed: Feed,
     last: Moment,
+    fins: [Option<Moment>; 2],
+    tunnelled: bool,
     closed: bool,
 }
 
@@ -49,6 +52,8 @@ impl MainChannel {
             back: Back::default(),
             back_feed: Feed::default(),
             last: Moment::default(),
+            fins: [None; 2],
+            tunnelled: false,
             closed: false,
         }
     }
@@ -56,6 +61,16 @@ impl MainChannel {
     /// A stream that was picked up in the middle.
     pub fn in_the_middle(sender: Side) -> Self {
         Self { forward: Forward::in_the_middle(), ..Self::new(sender) }
+    }
+
+    /// A stream that comes inside another protocol.
+    pub fn tunnelled(sender: Side) -> Self {
+        Self { tunnelled: true, ..Self::new(sender) }
+    }
+
+    /// A side has closed its half of the connection.
+    pub fn fin(&mut self, side: Side, when: Moment) {
+        self.fins[usize::from(side != self.sender)].get_or_insert(when);
     }
 
     /// The side that sends the guest.
@@ -143,6 +158,11 @@ impl MainChannel {
         report.sent_bytes = ends;
         report.answered_bytes = answered;
         report.last_answer = self.back.last;
+        report.fins = self.fins;
+        report.tunnelled = self.tunnelled;
+        if ends > 0 {
+            report.timeline.last_byte = Some(Mark::exact(self.last, ends));
+        }
         report.end = Some((how, when));
         out.emit(Event::Migration(MigrationEvent::Closed(Box::new(report))));
     }
@@ -157,21 +177,23 @@ impl MainChannel {
 /// A main channel on a TCP connection of its own.
 struct MainStream {
     channel: Option<MainChannel>,
-    /// What the destination says before the source has said anything; nothing, by the protocol.
-    last: Moment,
 }
 
 impl StreamParser for MainStream {
     fn bytes(&mut self, side: Side, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need {
-        self.last = when;
         let channel = self.channel.get_or_insert_with(|| MainChannel::new(side));
         if side == channel.sender() { channel.forward(when, bytes, out) } else { channel.back(when, bytes, out) }
     }
 
     fn gap(&mut self, side: Side, when: Moment, missing: u64, why: GapReason, out: &mut dyn Emit<Event>) -> Need {
-        self.last = when;
         let channel = self.channel.get_or_insert_with(|| MainChannel::new(side));
         if side == channel.sender() { channel.forward_gap(when, missing, why, out) } else { channel.back_gap(when, missing, why) }
+    }
+
+    fn fin(&mut self, side: Side, when: Moment, _out: &mut dyn Emit<Event>) {
+        if let Some(channel) = &mut self.channel {
+            channel.fin(side, when);
+        }
     }
 
     fn end(&mut self, when: Moment, how: EndOfStream, out: &mut dyn Emit<Event>) {
@@ -186,20 +208,10 @@ pub fn probe_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
     let mut head = [0; 8];
     head[..4].copy_from_slice(&format::MAGIC);
     head[4..].copy_from_slice(&format::VERSION.to_be_bytes());
-    prefix(bytes, &head)
-}
-
-/// Whether `bytes` begin with `head`.
-pub(super) fn prefix(bytes: &[u8], head: &[u8]) -> Probe {
-    let n = bytes.len().min(head.len());
-    match bytes[..n] == head[..n] {
-        false => Probe::No,
-        true if n < head.len() => Probe::More,
-        true => Probe::Yes,
-    }
+    super::prefix(bytes, &head)
 }
 
 /// Starts the parser of a main channel. The side that speaks first sends the guest.
 pub fn start_main(_key: &FlowKey) -> Box<dyn StreamParser> {
-    Box::new(MainStream { channel: None, last: Moment::default() })
+    Box::new(MainStream { channel: None })
 }
