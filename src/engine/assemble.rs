@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::{Options, Read};
 use super::point::PointResult;
 use crate::app::migration::{ConnectionFacts, Observed};
+use crate::flow::{FlowRecord, TcpCounts};
 use crate::app::services;
 use crate::base::anomaly::{Anomalies, Place};
 use crate::base::clock::ClockMap;
@@ -96,13 +97,7 @@ fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
 
 /// What the flow layer knows of every TCP conversation of a point.
 fn connections(result: &PointResult) -> impl Iterator<Item = ConnectionFacts> + '_ {
-    result.state.flows.records().filter(|(_, r)| r.key().proto == 6).map(|(flow, record)| ConnectionFacts {
-        flow,
-        key: *record.key(),
-        syn: None,
-        rst: None,
-        sides: Default::default(),
-    })
+    result.state.flows.records().filter(|(_, r)| r.key().proto == 6).map(|(_, record)| result.state.connections.facts(record))
 }
 
 /// Tells which VM it is and what each point is, each with the help of the other.
@@ -296,20 +291,37 @@ fn flows_of(points: &[Known]) -> Vec<model::Flow> {
                 Some(name) => name.to_owned(),
                 None => services::name_by_port(record.key().proto, record.key().server.port),
             };
+            let both = [Side::Client, Side::Server];
+            let tcp: Vec<_> = both.iter().filter_map(|s| record.tcp(*s)).collect();
+            let sum = |of: &dyn Fn(&TcpCounts) -> u32| tcp.iter().map(|t| u64::from(of(&t.counts))).sum();
             model::Flow {
                 key: record.key().to_string(),
                 point: point.role.name().to_owned(),
                 service,
                 packets: c.packets + s.packets,
                 bytes,
+                goodput: record.goodput(Side::Client) + record.goodput(Side::Server),
                 packets_from_client: c.packets,
                 bytes_from_client: c.bytes,
+                rtt_ms: rtt_of(record),
+                retransmitted: sum(&|c| c.retransmitted),
+                reordered: sum(&|c| c.reordered),
+                duplicate_acks: sum(&|c| c.duplicate_acks),
+                zero_window: sum(&|c| c.zero_window),
+                handshake: record.handshake(),
                 first: Some(point.clock.to_reference(record.first())),
                 last: Some(point.clock.to_reference(record.last())),
-                ..model::Flow::default()
+                host: None,
             }
         })
         .collect()
+}
+
+/// Round trips to the far end: the side whose round trips from this point are longer.
+fn rtt_of(record: &FlowRecord) -> model::Rtt {
+    let sides = [Side::Client, Side::Server].into_iter().filter_map(|s| record.rtt(s));
+    let ms = |nanos: i64| Some(nanos as f64 / 1e6);
+    sides.max_by_key(|r| r.mean).map(|r| model::Rtt { min: ms(r.min), mean: ms(r.mean), p95: ms(r.p95), max: ms(r.max) }).unwrap_or_default()
 }
 
 fn coverage_of(points: &[Known], views: &[View<'_>]) -> model::Coverage {
@@ -337,6 +349,11 @@ fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
     let mut merged: BTreeMap<&'static str, model::AnomalyEntry> = BTreeMap::new();
     for point in points {
         let mut all: Anomalies = point.result.anomalies.clone();
+        let state = &point.result.state;
+        all.merge(state.flows.anomalies());
+        all.merge(state.dispatcher.anomalies());
+        all.note_many("flows_evicted", state.flows.evicted().flows, Place::default());
+        all.note_many("connections_unwatched", state.connections.unwatched + state.pace.unwatched, Place::default());
         let meter = &point.result.state.meter;
         all.note_many("flows_folded", meter.folded, Place::default());
         all.note_many("time_outside_windows", meter.outside, Place::default());

@@ -3,6 +3,7 @@
 use crate::app::Event;
 use crate::app::dispatch::Tagged;
 use crate::app::migration::ledger::MigrationLedger;
+use crate::app::migration::watch::ConnectionWatch;
 use crate::app::migration::{MigrationEvent, Step};
 use crate::app::web::WebLedger;
 use crate::flow::FlowTable;
@@ -21,7 +22,7 @@ pub struct Ledgers {
 
 impl Ledgers {
     /// Sorts the events in, and leaves `events` empty with its room kept.
-    pub fn take(&mut self, events: &mut Vec<Tagged>, flows: &FlowTable, pace: &mut Pace) {
+    pub fn take(&mut self, events: &mut Vec<Tagged>, flows: &FlowTable, pace: &mut Pace, connections: &mut ConnectionWatch) {
         for Tagged { flow, event } in events.drain(..) {
             let Some(key) = flows.key(flow) else {
                 self.orphans += 1;
@@ -30,7 +31,10 @@ impl Ledgers {
             match event {
                 Event::Migration(event) => {
                     match event {
-                        MigrationEvent::Passed(Step::Begin, _) => pace.watch(flow),
+                        MigrationEvent::Passed(Step::Begin, _) => {
+                            pace.watch(flow);
+                            connections.watch(flow);
+                        }
                         MigrationEvent::Passed(Step::Switchover, _) => pace.freeze(flow),
                         _ => {}
                     }

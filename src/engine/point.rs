@@ -7,6 +7,7 @@ use super::Options;
 use super::join::Outbox;
 use super::ledgers::Ledgers;
 use crate::app::dispatch::{Dispatcher, Tagged};
+use crate::app::migration::watch::ConnectionWatch;
 use crate::base::anomaly::Anomalies;
 use crate::base::role::Role;
 use crate::base::time::Timestamp;
@@ -68,6 +69,8 @@ pub struct PointState {
     pub services: ServiceWatch,
     /// Pace of migration streams.
     pub pace: Pace,
+    /// Opening and closing of their connections.
+    pub connections: ConnectionWatch,
     /// Conversations.
     pub flows: FlowTable,
     /// Which parser took which conversation.
@@ -93,6 +96,7 @@ impl PointState {
             meter: Meter::default(),
             services: ServiceWatch::new(),
             pace: Pace::new(),
+            connections: ConnectionWatch::default(),
             flows: FlowTable::new(),
             dispatcher: Dispatcher::new(Vec::new()),
             ledgers: Ledgers::default(),
@@ -131,8 +135,9 @@ impl PointState {
         self.meter.packet(packet, &seen, channel);
         self.services.packet(packet, &seen, channel, self.meter.pair_of(channel));
         self.pace.packet(packet, seen.flow, seen.from);
+        self.connections.packet(packet, &seen, || self.flows.key(seen.flow));
         if !self.dispatcher.out().is_empty() {
-            self.ledgers.take(self.dispatcher.out_mut(), &self.flows, &mut self.pace);
+            self.ledgers.take(self.dispatcher.out_mut(), &self.flows, &mut self.pace, &mut self.connections);
         }
     }
 
@@ -179,7 +184,7 @@ pub fn run(spec: &PointSpec, options: &Options, outbox: Option<Outbox>) -> Resul
         outbox.flush();
     }
     state.flows.finish(&mut state.dispatcher);
-    state.ledgers.take(state.dispatcher.out_mut(), &state.flows, &mut state.pace);
+    state.ledgers.take(state.dispatcher.out_mut(), &state.flows, &mut state.pace, &mut state.connections);
     let mut anomalies = source.anomalies().clone();
     for (kind, count) in decoder.counters().named() {
         anomalies.note_many(kind, count, Default::default());

@@ -11,6 +11,7 @@ pub mod pages;
 mod passes;
 pub mod qemu;
 pub mod timeline;
+pub mod watch;
 
 pub use channel::{ChannelKind, ChannelReport, Damage, PassCount, RamCount};
 pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, SideFacts, Storage};
