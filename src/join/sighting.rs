@@ -154,33 +154,32 @@ impl Sighting {
         out
     }
 
-    /// RFC 9293 3.1, RFC 7323 3.2. Segments that offload cuts from one frame share acknowledgment number and time stamps;
-    /// flags and window stay out of a range's key, since only the last piece has PSH and FIN.
+    /// RFC 9293 3.1. Segments that offload cuts from one frame share the acknowledgment number; flags and window stay out of a
+    /// range's key, since only the last piece has PSH and FIN. Options stay out too: a snap length may have cut them at one point.
     fn tcp(&mut self, tcp: &Tcp, id: u32) {
-        let (tsval, tsecr) = tcp.timestamps.unwrap_or_default();
         let ack = if tcp.has(Tcp::ACK) { tcp.ack } else { 0 };
         self.seq = tcp.seq;
         self.ack = ack;
         self.mss = tcp.mss.unwrap_or(0);
-        self.copy = ident(id);
         self.flags |= flag::TCP | flag::STRONG;
         for (bit, mine) in [(Tcp::ACK, flag::ACK), (Tcp::SYN, flag::SYN), (Tcp::FIN, flag::FIN)] {
             self.flags |= if tcp.has(bit) { mine } else { 0 };
         }
-        if tcp.timestamps.is_some() {
+        self.copy = ident(id);
+        if let Some((value, echo)) = tcp.timestamps {
             self.flags |= flag::STAMPS;
+            if self.copy == 0 {
+                // Without identification (IPv6) the time stamps tell copies apart (RFC 7323 3.2), and the blocks duplicate acknowledgments.
+                let blocks = tcp.sack.iter().take(usize::from(tcp.sack_count)).fold(0, |sum, b| mix(sum, u64::from(b.0) << 32 | u64::from(b.1)));
+                self.copy = mix(u64::from(value) << 32 | u64::from(echo), blocks) as u32 & !NUMBERED | 1;
+            }
         }
-        let base = mix(u64::from(tsval) << 32 | u64::from(ack), u64::from(tsecr) | 6 << 40);
+        self.key = mix(u64::from(ack), 6 << 40);
         if self.len > 0 {
             self.flags |= flag::RANGE;
-            self.key = base;
-            return;
+        } else {
+            self.key = mix(self.key, u64::from(tcp.seq) << 32 | u64::from(tcp.window) << 8 | u64::from(tcp.flags));
         }
-        let mut rest = u64::from(tcp.seq) << 32 | u64::from(tcp.window) << 8 | u64::from(tcp.flags);
-        for &(from, to) in tcp.sack.iter().take(usize::from(tcp.sack_count)) {
-            rest = mix(rest, u64::from(from) << 32 | u64::from(to));
-        }
-        self.key = mix(base, rest);
     }
 
     /// Packets of which only the length, the identification and the first bytes tell.
@@ -195,7 +194,7 @@ impl Sighting {
             self.key = mix(head, start.unwrap_or(0));
         } else {
             self.key = mix(head, u64::from(id));
-            self.copy = start.map_or(0, |s| mix(s, 1) as u32 | 1);
+            self.copy = start.map_or(0, |s| mix(s, 1) as u32 & !NUMBERED | 1);
         }
     }
 
@@ -256,16 +255,19 @@ impl Batch {
     }
 }
 
+/// Marks a copy mark that is an identification.
+const NUMBERED: u32 = 1 << 31;
+
 /// The IPv4 identification (or that of a fragment header) as a copy mark; 0 says nothing (RFC 6864: atomic datagrams may have any value).
 #[inline]
 fn ident(id: u32) -> u32 {
-    if id == 0 { 0 } else { id | 1 << 31 }
+    if id == 0 { 0 } else { id | NUMBERED }
 }
 
 /// The copy mark of the `n`-th piece of a frame that offload will cut (or has glued): identifications count up from the first.
 #[inline]
 pub(super) fn piece_copy(copy: u32, n: u32) -> u32 {
-    if copy == 0 || n == 0 { copy } else { (copy & !0xffff) | (copy.wrapping_add(n) & 0xffff) }
+    if copy & NUMBERED == 0 { copy } else { (copy & !0xffff) | (copy.wrapping_add(n) & 0xffff) }
 }
 
 /// The key of one piece of a byte range.

@@ -64,6 +64,19 @@ impl Histogram {
         }
     }
 
+    /// Adds `−(v + by)` for each value v of `other`: the same differences, taken the other way round.
+    pub fn merge_mirrored(&mut self, other: &Self, by: i64) {
+        if other.count == 0 {
+            return;
+        }
+        let turn = |v: i64| v.saturating_add(by).saturating_neg();
+        let sum = -(other.sum + i128::from(by) * i128::from(other.count));
+        self.note(turn(other.max), turn(other.min), sum, other.count);
+        for &(bucket, n) in &other.buckets {
+            self.add(bucket_of(turn(other.middle(bucket))), n);
+        }
+    }
+
     /// The same values with `by` added to each.
     pub fn shifted(&self, by: i64) -> Self {
         let mut out = Self::new();
@@ -273,6 +286,17 @@ mod tests {
             one.merge(&two);
             (one.last, both.last) = (0, 0);
             prop_assert_eq!(one, both);
+        }
+
+        #[test]
+        fn mirroring_twice_changes_nothing(values in prop::collection::vec(-1_000_000i64..1_000_000_000, 1..100), by in -1_000_000i64..1_000_000) {
+            let mut h = Histogram::new();
+            values.iter().for_each(|&v| h.record(v));
+            let (mut once, mut twice) = (Histogram::new(), Histogram::new());
+            once.merge_mirrored(&h, by);
+            twice.merge_mirrored(&once, by);
+            prop_assert_eq!((once.min(), once.max()), (h.max().map(|v| -v - by), h.min().map(|v| -v - by)));
+            prop_assert_eq!((twice.count(), twice.sum(), twice.min(), twice.max()), (h.count(), h.sum(), h.min(), h.max()));
         }
 
         #[test]

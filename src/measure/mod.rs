@@ -5,6 +5,7 @@ pub mod histogram;
 pub mod lane;
 pub mod meter;
 pub mod pace;
+pub mod path;
 pub mod phase;
 pub mod presence;
 pub mod qos;
