@@ -11,12 +11,13 @@ use hashbrown::HashSet;
 
 use super::clock::Clocks;
 use super::clock_solve::{self, PointClock};
-use super::matcher::{Entry, Matcher, Met};
-use super::matcher_flows::{Ends, EndsBook, FlowBook, FlowRecord, NO_ENDS, across};
+use super::matcher::{Entry, Matcher, Met, Piece};
+use super::matcher_flows::{Ends, EndsBook, EndsId, FlowBook, FlowRecord, NO_ENDS, Peer, across};
 use super::passage::{Passage, Passages, Proof};
 use super::sighting::{Batch, Sighting, flag, mix, piece_copy, piece_key};
 use crate::base::clock::ClockChoice;
 use crate::base::limits::{MATCHER_PACKETS, POINTS};
+use crate::base::net::Side;
 use crate::base::role::Role;
 use crate::base::time::{NS_PER_MS, NS_PER_S, Timestamp};
 use crate::flow::FlowId;
@@ -195,7 +196,7 @@ impl<S: Passages> Joiner<S> {
             }
         }
         if !s.has(flag::RANGE) {
-            return self.put(point, s, (s.key, s.copy, s.seq, s.len), ends);
+            return self.put(point, s, Piece { key: s.key, copy: s.copy, seq: s.seq, len: s.len }, ends);
         }
         if piece < LEAST_PIECE {
             piece = s.len;
@@ -204,13 +205,13 @@ impl<S: Passages> Joiner<S> {
         while at < s.len {
             let len = piece.min(s.len - at);
             let seq = s.seq.wrapping_add(at);
-            self.put(point, s, (piece_key(s.key, seq, len), piece_copy(s.copy, n), seq, len), ends);
+            self.put(point, s, Piece { key: piece_key(s.key, seq, len), copy: piece_copy(s.copy, n), seq, len }, ends);
             at += len;
             n += 1;
         }
     }
 
-    fn put(&mut self, point: usize, s: &Sighting, piece: (u64, u32, u32, u32), ends: u32) {
+    fn put(&mut self, point: usize, s: &Sighting, piece: Piece, ends: u32) {
         loop {
             let (clocks, at) = (&self.clocks, s.at);
             let near = |entry: &Entry, times: &[Timestamp]| {
@@ -242,7 +243,7 @@ impl<S: Passages> Joiner<S> {
         if let (Some(here), Some(there)) = (s.flow, entry.flow)
             && usize::from(entry.first) != point
         {
-            self.acquaint(point, here, usize::from(entry.first), there);
+            self.acquaint((point, here, s.side()), (usize::from(entry.first), there, entry.side()));
         }
         let strong = flag::STRONG & entry.flags != 0 && entry.flags & (flag::RETRANSMITTED | flag::AMBIGUOUS | flag::GROUP) == 0;
         if !sure || !strong || entry.vague {
@@ -260,19 +261,26 @@ impl<S: Passages> Joiner<S> {
         }
     }
 
-    fn acquaint(&mut self, point: usize, here: FlowId, other: usize, there: FlowId) {
-        let known = |flows: &FlowBook, flow, p: usize| flows.peek(flow).is_none_or(|r| r.at(p as u8).is_some());
-        if known(&self.points[point].flows, here, other) && known(&self.points[other].flows, there, point) {
+    /// Two points speak of the same conversation: each learns from the other how its bytes are cut.
+    fn acquaint(&mut self, (p, here, side): (usize, FlowId, Side), (q, there, other): (usize, FlowId, Side)) {
+        let turned = side != other;
+        let (to_q, to_p) = (Peer { point: q as u8, flow: there, turned }, Peer { point: p as u8, flow: here, turned });
+        let known = |book: &FlowBook, flow, peer: Peer| book.peek(flow).is_none_or(|r| r.at(usize::from(peer.point)) == Some(peer));
+        if known(&self.points[p].flows, here, to_q) && known(&self.points[q].flows, there, to_p) {
             return;
         }
-        let widest = |r: &FlowRecord| r.dirs.map(|d| d.widest);
-        let mine = self.points[point].flows.get(here).map(|r| {
-            r.meet(other as u8, there);
-            widest(r)
-        });
-        if let Some(r) = self.points[other].flows.get(there) {
-            r.meet(point as u8, here);
-            let _ = mine;
+        let pieces = |book: &FlowBook, flow| book.peek(flow).map_or([0; 2], |r| [r.dirs[0].piece, r.dirs[1].piece]);
+        let (at_p, at_q) = (pieces(&self.points[p].flows, here), pieces(&self.points[q].flows, there));
+        for (point, flow, peer, theirs) in [(p, here, to_q, at_q), (q, there, to_p, at_p)] {
+            if let Some(record) = self.points[point].flows.get(flow) {
+                record.meet(peer);
+                for side in [Side::Client, Side::Server] {
+                    let dir = &mut record.dirs[side.index()];
+                    if dir.piece == 0 {
+                        dir.piece = theirs[peer.side(side).index()];
+                    }
+                }
+            }
         }
     }
 
@@ -318,17 +326,56 @@ impl<S: Passages> Joiner<S> {
 
     /// Takes a packet out of the table and hands it on. `ripe` if every point was read well past it.
     fn judge(&mut self, point: usize, slot: u32, ripe: bool) {
-        let offsets = self.clocks.offsets();
         if self.matcher.entry(slot).seen.is_power_of_two() {
-            let here = self.matcher.times(slot)[point].0.saturating_add(offsets[point]);
-            let near = |e: &Entry, times: &[Timestamp]| {
-                let other = usize::from(e.first);
-                here.saturating_sub(times[other].0.saturating_add(offsets[other])).saturating_abs() <= HORIZON
-            };
-            self.counters.renumbered += u64::from(self.matcher.reconcile(slot, near));
+            let near = self.near(point, self.matcher.times(slot)[point]);
+            if self.matcher.reconcile(slot, near) {
+                self.counters.renumbered += 1;
+            } else if self.cut_late(point, slot, ripe) {
+                return;
+            }
         }
+        self.hand_on(point, slot, None, ripe);
+        self.matcher.remove(point, slot);
+    }
+
+    /// A whole frame of which it was learned only later into which pieces offload cuts it: its pieces join those that were seen
+    /// elsewhere; what is left of it is handed on piece by piece.
+    fn cut_late(&mut self, point: usize, slot: u32, ripe: bool) -> bool {
         let entry = *self.matcher.entry(slot);
-        let proof = self.proof(&entry, ripe);
+        let size = self.record(&entry).map_or(0, |r| r.dirs[entry.side().index()].piece);
+        if entry.flags & flag::RANGE == 0 || size < LEAST_PIECE || entry.len <= size {
+            return false;
+        }
+        let at = self.matcher.times(slot)[point];
+        for n in 0..entry.len.div_ceil(size) {
+            let piece = entry.piece(n, size);
+            let near = self.near(point, at);
+            if self.matcher.join(point, (at, entry.wire, entry.flags), piece, near).is_none() {
+                self.hand_on(point, slot, Some(piece), ripe);
+            }
+        }
+        self.matcher.remove(point, slot);
+        true
+    }
+
+    /// Whether a packet with these times may be the one that `point` saw at `at`.
+    fn near(&self, point: usize, at: Timestamp) -> impl Fn(&Entry, &[Timestamp]) -> bool + use<S> {
+        let (groups, offsets) = (self.clocks.groups().to_vec(), self.clocks.offsets().to_vec());
+        let here = at.0.saturating_add(offsets[point]);
+        move |entry, times| {
+            let other = usize::from(entry.first);
+            let there = times[other].0.saturating_add(offsets[other]);
+            groups[point] != groups[other] || here.saturating_sub(there).saturating_abs() <= HORIZON
+        }
+    }
+
+    /// Hands on a packet, or the one piece of it that is named.
+    fn hand_on(&mut self, point: usize, slot: u32, piece: Option<Piece>, ripe: bool) {
+        let mut entry = *self.matcher.entry(slot);
+        if let Some(piece) = piece {
+            (entry.seq, entry.len) = (piece.seq, piece.len);
+        }
+        let proof = self.proof(&entry, self.matcher.times(slot)[point], ripe);
         let ends = self.paths(&entry, slot);
         let offsets = self.clocks.offsets();
         let times = self.matcher.times(slot);
@@ -359,10 +406,14 @@ impl<S: Passages> Joiner<S> {
                 }
             }
         }
-        self.matcher.remove(point, slot);
     }
 
-    fn proof(&mut self, entry: &Entry, ripe: bool) -> Proof {
+    fn record(&self, entry: &Entry) -> Option<&FlowRecord> {
+        self.points[usize::from(entry.first)].flows.peek(entry.flow?)
+    }
+
+    /// What is known of a packet's arrival besides who saw it; `at` is when its first point saw it.
+    fn proof(&mut self, entry: &Entry, at: Timestamp, ripe: bool) -> Proof {
         if entry.flags & flag::ECHO_REQUEST != 0 {
             let key = answer(entry.seq);
             if self.answers.iter().any(|set| set.contains(&key)) {
@@ -376,28 +427,24 @@ impl<S: Passages> Joiner<S> {
         if entry.flags & flag::ECHO_REQUEST != 0 {
             return Proof::Unanswered;
         }
-        if entry.flags & flag::RANGE == 0 {
+        if entry.flags & flag::RANGE == 0 || !entry.seen.is_power_of_two() {
             return Proof::None;
         }
-        let Some(record) = entry.flow.and_then(|flow| self.points[usize::from(entry.first)].flows.peek(flow)).copied() else {
-            return Proof::None;
-        };
-        let side = usize::from(entry.flags & flag::SERVER != 0);
-        let dir = &record.dirs[side];
-        let again = dir.again.meets(entry.seq, entry.len) || dir.again.full;
-        if !entry.seen.is_power_of_two() {
+        let Some(record) = self.record(entry) else { return Proof::None };
+        let side = entry.side();
+        if record.sent_again(side, (entry.seq, entry.len), at) {
             return Proof::None;
         }
-        let recut = record.peers.iter().flatten().any(|&(p, flow)| {
-            let there = self.points[usize::from(p)].flows.peek(flow);
-            there.is_some_and(|r| r.dirs[side].seen.holds(entry.seq, entry.len))
+        let recut = record.peers.iter().flatten().any(|peer| {
+            let there = self.points[usize::from(peer.point)].flows.peek(peer.flow);
+            there.is_some_and(|r| r.dirs[peer.side(side).index()].seen.holds(entry.seq, entry.len))
         });
-        if recut && !again {
+        let acknowledged = record.acknowledged(side, entry.seq.wrapping_add(entry.len));
+        if recut {
             self.counters.recut += 1;
             return Proof::Recut;
         }
-        let sender = if side == 0 { crate::base::net::Side::Client } else { crate::base::net::Side::Server };
-        if !again && record.acknowledged(sender, entry.seq.wrapping_add(entry.len)) { Proof::Arrived } else { Proof::None }
+        if acknowledged { Proof::Arrived } else { Proof::None }
     }
 
     /// True if a lone packet of `point` could have been matched: its clock is related to another's, or there is nobody left to ask.
@@ -407,34 +454,36 @@ impl<S: Passages> Joiner<S> {
     }
 
     /// The ends that a packet is counted under, with what its passage teaches of the conversation.
-    fn paths(&mut self, entry: &Entry, slot: u32) -> u32 {
-        let first = usize::from(entry.first);
-        let side = usize::from(entry.flags & flag::SERVER != 0);
-        let Some(flow) = entry.flow else { return entry.ends };
-        let Some(record) = self.points[first].flows.peek(flow).copied() else { return entry.ends };
+    fn paths(&mut self, entry: &Entry, slot: u32) -> EndsId {
+        let (first, side) = (usize::from(entry.first), entry.side());
+        let (Some(flow), Some(record)) = (entry.flow, self.record(entry)) else { return entry.ends };
+        let known = record.dirs[side.index()].known;
         if entry.seen.is_power_of_two() {
-            return record.dirs[side].known;
+            return known;
         }
         let offsets = self.clocks.offsets();
         let times = self.matcher.times(slot);
-        let ends_at = |p: usize| {
-            let there = if p == first { Some(flow) } else { record.at(p as u8) };
-            there.and_then(|f| self.points[p].flows.peek(f)).map_or(entry.ends, |r| r.dirs[side].ends)
-        };
-        let seen = || (0..times.len()).filter(|&p| entry.seen & (1 << p) != 0);
         let key = |p: &usize| times[*p].0.saturating_add(offsets[*p]);
+        let seen = || (0..times.len()).filter(|&p| entry.seen & (1 << p) != 0);
+        let ends_at = |p: usize| {
+            if p == first {
+                return record.dirs[side.index()].ends;
+            }
+            let there = record.at(p).and_then(|peer| Some((peer, self.points[p].flows.peek(peer.flow)?)));
+            there.map_or(entry.ends, |(peer, r)| r.dirs[peer.side(side).index()].ends)
+        };
         let (a, b) = (seen().min_by_key(key).map_or(entry.ends, ends_at), seen().max_by_key(key).map_or(entry.ends, ends_at));
-        let known = across(&mut self.ends, a, b);
-        if known != record.dirs[side].known {
-            let peers: Vec<(usize, FlowId)> =
-                std::iter::once((first, flow)).chain(record.peers.iter().flatten().map(|&(p, f)| (usize::from(p), f))).collect();
-            for (p, f) in peers {
-                if let Some(r) = self.points[p].flows.get(f) {
-                    r.dirs[side].known = known;
+        let peers = record.peers;
+        let new = across(&mut self.ends, a, b);
+        if new != known {
+            let own = Peer { point: first as u8, flow, turned: false };
+            for peer in std::iter::once(own).chain(peers.into_iter().flatten()) {
+                if let Some(r) = self.points[usize::from(peer.point)].flows.get(peer.flow) {
+                    r.dirs[peer.side(side).index()].known = new;
                 }
             }
         }
-        known
+        new
     }
 }
 

@@ -9,9 +9,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use hashbrown::HashMap;
 
 use super::matcher_flows::EndsId;
-use super::sighting::{Sighting, flag};
+use super::sighting::{Sighting, flag, piece_copy, piece_key, range_base};
 use crate::base::anomaly::Place;
 use crate::base::limits::MATCHER_CHAIN;
+use crate::base::net::Side;
 use crate::base::time::Timestamp;
 use crate::flow::FlowId;
 
@@ -33,6 +34,8 @@ pub struct Entry {
     copy: u32,
     /// Sequence number, or echo identifier and number.
     pub seq: u32,
+    /// Acknowledgment number of a TCP segment.
+    pub ack: u32,
     /// Payload bytes.
     pub len: u32,
     /// Bytes of the frame (of the smallest frame that carried it).
@@ -69,6 +72,39 @@ pub enum Met {
     },
     /// There is no room: something must leave first.
     Full,
+}
+
+/// What identifies a packet, or a piece of a frame that offload had glued together.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Key.
+    pub key: u64,
+    /// Copy mark; 0 if none.
+    pub copy: u32,
+    /// Sequence number.
+    pub seq: u32,
+    /// Payload bytes.
+    pub len: u32,
+}
+
+/// Flags of a packet seen twice: whose side sent it stays as the first point said, and a key is strong if both say so.
+fn merged(first: u16, other: u16) -> u16 {
+    let own = flag::STRONG | flag::SERVER | flag::FIRST;
+    (first | other & !own) & (other | !flag::STRONG)
+}
+
+impl Entry {
+    /// The side of the conversation that sent it, as its first point sees it.
+    pub fn side(&self) -> Side {
+        if self.flags & flag::SERVER != 0 { Side::Server } else { Side::Client }
+    }
+
+    /// The `n`-th piece of its bytes, had they been cut into pieces of `size`.
+    pub fn piece(&self, n: u32, size: u32) -> Piece {
+        let at = n.saturating_mul(size).min(self.len);
+        let (seq, len) = (self.seq.wrapping_add(at), size.min(self.len - at));
+        Piece { key: piece_key(range_base(self.ack), seq, len), copy: piece_copy(self.copy, n), seq, len }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -162,26 +198,13 @@ impl Matcher {
         &mut self,
         point: usize,
         s: &Sighting,
-        piece: (u64, u32, u32, u32),
+        piece: Piece,
         ends: EndsId,
         near: impl Fn(&Entry, &[Timestamp]) -> bool,
     ) -> Met {
-        let (key, copy, seq, len) = piece;
-        if let Some(chain) = self.table.get(&key).copied() {
-            let alone = chain.head == chain.tail;
-            if let Some((slot, exact)) = self.choose(chain, point, copy, &near) {
-                let sure = alone || exact;
-                self.join(point, slot, s);
-                self.to_back(key, slot);
-                let entry = &mut self.entries[slot as usize];
-                entry.vague |= !sure;
-                if entry.copy == 0 || copy == 0 {
-                    entry.copy |= copy;
-                } else if !exact {
-                    entry.copy = 0;
-                }
-                return Met::With { slot, sure };
-            }
+        let Piece { key, copy, seq, len } = piece;
+        if let Some((slot, sure)) = self.join(point, (s.at, s.wire, s.flags), piece, near) {
+            return Met::With { slot, sure };
         }
         if self.is_full() {
             return Met::Full;
@@ -193,6 +216,7 @@ impl Matcher {
             before: NONE,
             copy,
             seq,
+            ack: s.ack,
             len,
             wire: s.wire,
             ends,
@@ -249,12 +273,30 @@ impl Matcher {
         vague
     }
 
-    fn join(&mut self, point: usize, slot: u32, s: &Sighting) {
+    /// Joins what `point` saw to an entry that is there already. Answers it, and whether no other could have been meant.
+    pub fn join(
+        &mut self,
+        point: usize,
+        (at, wire, flags): (Timestamp, u32, u16),
+        Piece { key, copy, .. }: Piece,
+        near: impl Fn(&Entry, &[Timestamp]) -> bool,
+    ) -> Option<(u32, bool)> {
+        let chain = self.table.get(&key).copied()?;
+        let (slot, exact) = self.choose(chain, point, copy, &near)?;
+        let sure = exact || chain.head == chain.tail;
         let entry = &mut self.entries[slot as usize];
         entry.seen |= 1 << point;
-        entry.flags = (entry.flags | s.flags) & !flag::STRONG | (entry.flags & s.flags & flag::STRONG);
-        entry.wire = entry.wire.min(s.wire);
-        self.times[slot as usize * self.points + point] = s.at;
+        entry.flags = merged(entry.flags, flags);
+        entry.wire = entry.wire.min(wire);
+        entry.vague |= !sure;
+        if entry.copy == 0 || copy == 0 {
+            entry.copy |= copy;
+        } else if !exact {
+            entry.copy = 0;
+        }
+        self.times[slot as usize * self.points + point] = at;
+        self.to_back(key, slot);
+        Some((slot, sure))
     }
 
     /// Puts a joined entry last in its chain, so that those that still wait come first.
@@ -296,7 +338,7 @@ impl Matcher {
                 self.times[slot as usize * self.points + point] = self.times[at as usize * self.points + point];
                 let entry = &mut self.entries[slot as usize];
                 entry.seen |= other.seen;
-                entry.flags |= other.flags;
+                entry.flags = merged(entry.flags, other.flags);
                 entry.wire = entry.wire.min(other.wire);
                 for (a, b) in [(usize::from(mine.first), point), (point, usize::from(mine.first))] {
                     let pair = &mut self.renumbered[a * self.points + b];

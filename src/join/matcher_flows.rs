@@ -1,14 +1,16 @@
 //! What the join thread knows of each conversation of each point: its ends, how its bytes are cut, what was acknowledged,
 //! sent again and seen, and which conversation it is at the other points.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
 use super::sighting::{FlowNote, Sighting, flag};
-use crate::base::limits::{JOIN_ENDS, JOIN_FLOWS};
+use crate::base::limits::{JOIN_AGAIN, JOIN_ENDS, JOIN_FLOWS};
 use crate::base::net::Side;
 use crate::base::seq::distance;
+use crate::base::time::Timestamp;
 use crate::flow::{FlowId, FlowKey};
 
 /// Disjoint byte ranges kept per direction: holes that are open at once.
@@ -129,19 +131,44 @@ impl Ranges {
         self.iter().any(|(a, b)| distance(a, from) >= 0 && distance(to, b) >= 0)
     }
 
-    /// True if some of `from..from+len` was added.
-    pub fn meets(&self, from: u32, len: u32) -> bool {
-        let to = from.wrapping_add(len);
-        self.iter().any(|(a, b)| distance(a, to) > 0 && distance(from, b) > 0)
-    }
-
     fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.list.iter().take(usize::from(self.used)).copied()
     }
 }
 
+/// Byte ranges that were sent again lately.
+#[derive(Clone, Debug)]
+pub struct Again {
+    list: VecDeque<(u32, u32, Timestamp)>,
+    /// Ranges sent before this moment may have been forgotten.
+    blind_until: Timestamp,
+}
+
+impl Default for Again {
+    fn default() -> Self {
+        Self { list: VecDeque::new(), blind_until: Timestamp::MIN }
+    }
+}
+
+impl Again {
+    fn add(&mut self, from: u32, len: u32, at: Timestamp) {
+        if self.list.len() >= JOIN_AGAIN
+            && let Some(oldest) = self.list.pop_front()
+        {
+            self.blind_until = oldest.2;
+        }
+        self.list.push_back((from, from.wrapping_add(len), at));
+    }
+
+    /// True if some of `from..from+len`, first sent at `at`, was sent again, or may have been.
+    pub fn meets(&self, from: u32, len: u32, at: Timestamp) -> bool {
+        let to = from.wrapping_add(len);
+        at < self.blind_until || self.list.iter().any(|&(a, b, _)| distance(a, to) > 0 && distance(from, b) > 0)
+    }
+}
+
 /// One direction of a conversation at one point.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Direction {
     /// Its ends as this point sees them.
     pub ends: EndsId,
@@ -156,24 +183,38 @@ pub struct Direction {
     /// Highest acknowledgment number that this side sent.
     pub acked: Option<u32>,
     /// Bytes that were sent again.
-    pub again: Ranges,
+    pub again: Option<Box<Again>>,
     /// Bytes seen.
     pub seen: Ranges,
-    /// Pieces that were found at another point too.
-    pub paired: u32,
-    /// Pieces that were not, although their bytes were.
-    pub recut: u32,
+}
+
+/// A conversation at another point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where.
+    pub point: u8,
+    /// Its id there.
+    pub flow: FlowId,
+    /// The other point takes the client for the server: it saw no SYN.
+    pub turned: bool,
+}
+
+impl Peer {
+    /// `side` as the other point calls it.
+    pub fn side(&self, side: Side) -> Side {
+        if self.turned { side.other() } else { side }
+    }
 }
 
 /// A conversation at one point.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FlowRecord {
     /// From the client, from the server.
     pub dirs: [Direction; 2],
     /// Segments carry time stamps (12 bytes of options in each).
     stamps: bool,
-    /// The same conversation at other points: (point, its id there) for the first few.
-    pub peers: [Option<(u8, FlowId)>; 4],
+    /// The same conversation at other points, the first few.
+    pub peers: [Option<Peer>; 4],
 }
 
 impl FlowRecord {
@@ -199,7 +240,7 @@ impl FlowRecord {
         let dir = &mut self.dirs[side];
         dir.seen.add(s.seq, s.len);
         if s.has(flag::RETRANSMITTED | flag::AMBIGUOUS) {
-            dir.again.add(s.seq, s.len);
+            dir.again.get_or_insert_default().add(s.seq, s.len, s.at);
         }
         if s.len > dir.widest {
             dir.widest = s.len;
@@ -211,31 +252,27 @@ impl FlowRecord {
         if dir.piece == 0 { s.len } else { dir.piece }
     }
 
+    /// True if bytes of `side` that were sent at `at` were sent again, or may have been.
+    pub fn sent_again(&self, side: Side, (from, len): (u32, u32), at: Timestamp) -> bool {
+        self.dirs[side.index()].again.as_ref().is_some_and(|again| again.meets(from, len, at))
+    }
+
     /// True if the receiver of `side`'s bytes acknowledged everything below `end`.
     pub fn acknowledged(&self, side: Side, end: u32) -> bool {
         self.dirs[side.other().index()].acked.is_some_and(|ack| distance(end, ack) >= 0)
     }
 
-    /// Remembers which conversation this is at `point`.
-    pub fn meet(&mut self, point: u8, flow: FlowId) {
-        for slot in &mut self.peers {
-            match slot {
-                Some((p, f)) if *p == point => {
-                    *f = flow;
-                    return;
-                }
-                Some(_) => {}
-                None => {
-                    *slot = Some((point, flow));
-                    return;
-                }
-            }
+    /// Remembers which conversation this is at another point.
+    pub fn meet(&mut self, peer: Peer) {
+        let known = self.peers.iter().position(|p| p.is_none_or(|p| p.point == peer.point));
+        if let Some(slot) = known {
+            self.peers[slot] = Some(peer);
         }
     }
 
-    /// The conversation's id at `point`.
-    pub fn at(&self, point: u8) -> Option<FlowId> {
-        self.peers.iter().flatten().find(|(p, _)| *p == point).map(|&(_, f)| f)
+    /// The conversation at `point`.
+    pub fn at(&self, point: usize) -> Option<Peer> {
+        self.peers.iter().flatten().find(|p| usize::from(p.point) == point).copied()
     }
 }
 
@@ -315,7 +352,6 @@ mod tests {
             }
             prop_assume!(!ranges.full);
             prop_assert_eq!(ranges.holds(base.wrapping_add(from), len), (from..from + len).all(|b| set.contains(&b)));
-            prop_assert_eq!(ranges.meets(base.wrapping_add(from), len), (from..from + len).any(|b| set.contains(&b)));
         }
     }
 

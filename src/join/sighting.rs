@@ -174,7 +174,7 @@ impl Sighting {
                 self.copy = mix(u64::from(value) << 32 | u64::from(echo), blocks) as u32 & !NUMBERED | 1;
             }
         }
-        self.key = mix(u64::from(ack), 6 << 40);
+        self.key = range_base(ack);
         if self.len > 0 {
             self.flags |= flag::RANGE;
         } else {
@@ -268,6 +268,12 @@ fn ident(id: u32) -> u32 {
 #[inline]
 pub(super) fn piece_copy(copy: u32, n: u32) -> u32 {
     if copy & NUMBERED == 0 { copy } else { (copy & !0xffff) | (copy.wrapping_add(n) & 0xffff) }
+}
+
+/// What all pieces of a byte range with this acknowledgment number have in their keys.
+#[inline]
+pub(super) fn range_base(ack: u32) -> u64 {
+    mix(u64::from(ack), 6 << 40)
 }
 
 /// The key of one piece of a byte range.

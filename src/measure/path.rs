@@ -58,6 +58,17 @@ struct Edge {
     kind: Kind,
 }
 
+/// The latest arrival at a point.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    /// The point that saw it sent, and when, on that point's clock.
+    sent: (usize, Timestamp),
+    /// When it arrived, on the receiving point's clock.
+    arrived: Timestamp,
+    /// It was counted as overtaken.
+    counted: bool,
+}
+
 /// One direction.
 #[derive(Clone, Debug, Default)]
 pub struct Path {
@@ -73,8 +84,8 @@ pub struct Path {
     common: Option<(Timestamp, Timestamp)>,
     /// Points that ever saw a packet of it.
     union: u16,
-    /// Per point: the arrival that later ones should come after: (sent, arrival there, already counted as overtaken).
-    newest: Vec<(Timestamp, Timestamp, bool)>,
+    /// Per point: the arrival that later ones should come after.
+    newest: Vec<Option<Newest>>,
     reordered: Vec<(i64, u64)>,
 }
 
@@ -173,16 +184,20 @@ impl PathMeter {
         let points = self.roles.len();
         let window = self.width.index(p.sent);
         let path = &mut self.paths[path];
-        path.newest.resize(points, (Timestamp::MIN, Timestamp::MIN, true));
+        path.newest.resize(points, None);
+        let sent = (p.first, p.times[p.first]);
         let mut overtaken = false;
         for point in (0..points.min(16)).filter(|&q| p.at(q) && q != p.first) {
-            let (at, newest) = (p.times[point], &mut path.newest[point]);
-            if at >= newest.1 {
-                *newest = (p.sent, at, false);
-            } else if p.sent > newest.0 && !newest.2 {
+            let arrived = p.times[point];
+            match &mut path.newest[point] {
                 // RFC 4737 4.2.1: the one that was sent earlier and arrived later is the reordered one.
-                newest.2 = true;
-                overtaken = true;
+                Some(newest) if newest.sent.0 == sent.0 && arrived < newest.arrived => {
+                    if sent.1 > newest.sent.1 && !newest.counted {
+                        newest.counted = true;
+                        overtaken = true;
+                    }
+                }
+                newest => *newest = Some(Newest { sent, arrived, counted: false }),
             }
         }
         if overtaken {

@@ -53,6 +53,8 @@ pub struct Fates {
     pub unknown: u64,
     /// Of directions that never were seen at both ends.
     pub elsewhere: u64,
+    /// Pieces of frames that were cut otherwise at the sender, and count there.
+    pub recut: u64,
     /// Sent again.
     pub retransmitted: u64,
     /// Overtaken by later ones.
@@ -213,6 +215,10 @@ impl<'a> Figures<'a> {
         let source = self.ever(from);
         if kind.seen & source == 0 {
             // Seen at the receiver only.
+            if kind.proof == Proof::Recut {
+                // Counted as it was cut at the sender.
+                return &mut fates.recut;
+            }
             let covered = self.points(from, at).1 && self.covers(self.points(from, at).0, (at, 0), (at, 0));
             return if covered { &mut fates.not_captured } else { &mut fates.outside };
         }
