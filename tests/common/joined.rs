@@ -76,7 +76,7 @@ impl<W: Fn(Timestamp) -> Option<Timestamp>> Reader<W> {
 
 fn sight(flows: &mut FlowTable, batch: &mut Batch, packet: &Packet<'_>) -> bool {
     let seen = flows.packet(packet, &mut Quiet);
-    batch.push(packet, seen.as_ref(), || flows.key(seen.unwrap().flow).unwrap())
+    batch.push(packet, seen.as_ref(), || flows.key(seen?.flow))
 }
 
 /// Joins points of these roles.
