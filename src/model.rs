@@ -666,8 +666,12 @@ pub struct Video {
     pub segments: u64,
     /// Playlists or manifests fetched.
     pub playlists: u64,
-    /// Media seconds fetched.
+    /// Media seconds: of a progressive file its whole length, of segments the sum of those fetched.
     pub media_seconds: Option<f64>,
+    /// Media seconds fetched.
+    pub fetched_seconds: Option<f64>,
+    /// Length of the whole presentation, where a head or an ended playlist tells it.
+    pub presentation_seconds: Option<f64>,
     /// Bit rate of the media.
     pub media_bps: Option<f64>,
     /// Payload bytes.
@@ -678,6 +682,8 @@ pub struct Video {
     pub stalls: Vec<Stall>,
     /// Their sum.
     pub stall_total_ms: Option<f64>,
+    /// Times at which the buffer was low and did not run empty.
+    pub near_stalls: Option<u64>,
     /// Lowest buffer level between start and end.
     pub buffer_min_s: Option<f64>,
     /// Quality switches.
@@ -692,6 +698,38 @@ pub struct Video {
     pub segment_table: Vec<Segment>,
     /// Download gaps longer than a second (encrypted video).
     pub gaps: Vec<Stall>,
+    /// Packets, loss and jitter (RTP).
+    pub rtp: Option<VideoRtp>,
+}
+
+/// One RTP stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VideoRtp {
+    /// Synchronization source.
+    pub ssrc: u32,
+    /// Payload type.
+    pub payload_type: u8,
+    /// Packets received.
+    pub packets: u64,
+    /// Packets expected from the sequence numbers (RFC 3550 appendix A.3).
+    pub expected: u64,
+    /// Expected less received, duplicates left out.
+    pub lost: u64,
+    /// Packets that came late.
+    pub reordered: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Interarrival jitter at the end (RFC 3550 section 6.4.1); `null` if the clock rate is not known.
+    pub jitter_ms: Option<f64>,
+    /// Its highest value.
+    pub jitter_max_ms: Option<f64>,
+    /// Longest silence.
+    pub longest_gap_ms: Option<f64>,
+    /// Clock rate of the payload type.
+    pub clock_rate: Option<u32>,
+    /// Why something is unknown.
+    pub why: Option<String>,
 }
 
 /// A segment of a video.
@@ -722,8 +760,10 @@ pub struct Segment {
 pub struct Stall {
     /// Start.
     pub start: Option<Timestamp>,
-    /// Length.
+    /// Length; of one that was not over when the capture ended, what of it is in the capture.
     pub ms: Option<f64>,
+    /// It was over before the capture ended.
+    pub recovered: Option<bool>,
 }
 
 /// Bytes of one service.

@@ -145,3 +145,13 @@ pub const WEB_CONNECTIONS: usize = 1 << 14;
 pub const WEB_CURVES: usize = 1 << 13;
 /// NBD reads under way per connection of which the length is kept; QEMU's clients have 16.
 pub const NBD_READS: usize = 1024;
+/// Exchanges hit by a downtime that are listed one by one; the rest are counted.
+pub const HTTP_HITS: usize = 500;
+/// Points of the curve of one modelled buffer.
+pub const BUFFER_POINTS: usize = 1 << 14;
+/// Video sessions in a report, earliest first.
+pub const VIDEO_SESSIONS: usize = 200;
+/// Rows of the table of segments of one video session: nine hours of 2 s segments.
+pub const VIDEO_SEGMENTS: usize = 1 << 14;
+/// Download gaps of one video session that are listed.
+pub const VIDEO_GAPS: usize = 1000;

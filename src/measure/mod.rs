@@ -2,6 +2,7 @@
 
 pub mod downtime;
 pub mod histogram;
+pub mod http;
 pub mod lane;
 pub mod meter;
 pub mod pace;
@@ -11,8 +12,10 @@ pub mod presence;
 pub mod qos;
 pub mod rows;
 pub mod roles;
+pub mod scenario;
 pub mod service;
 pub mod slice;
 pub mod spread;
+pub mod video;
 pub mod vm;
 pub mod window;

@@ -99,7 +99,9 @@ fn what_is_cut_off_is_marked() {
     assert_eq!(run(&[get(), half.clone()], EndOfStream::CaptureEnded), [row("GET", "/v", 200, 4, Some(Incomplete::CaptureEnded))]);
     assert_eq!(run(&[get(), half.clone()], EndOfStream::Reset), [row("GET", "/v", 200, 4, Some(Incomplete::Reset))]);
     assert_eq!(run(&[get(), half.clone()], EndOfStream::Closed), [row("GET", "/v", 200, 4, Some(Incomplete::ClosedEarly))]);
-    assert_eq!(run(&[get()], EndOfStream::Closed), [row("GET", "/v", 0, 0, Some(Incomplete::OneSided))]);
+    assert_eq!(run(&[get()], EndOfStream::Closed), [row("GET", "/v", 0, 0, Some(Incomplete::NoResponse))]);
+    let twice = [get(), get()];
+    assert!(run(&twice, EndOfStream::CaptureEnded).iter().all(|e| e.4 == Some(Incomplete::OneSided)));
     assert_eq!(run(&[half], EndOfStream::CaptureEnded), [row("-", "", 200, 4, Some(Incomplete::CaptureEnded))]);
     let whole = s("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(run(&[whole.clone()], EndOfStream::Closed), [row("-", "", 200, 0, Some(Incomplete::NoRequest))]);

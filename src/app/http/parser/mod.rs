@@ -342,8 +342,9 @@ impl StreamParser for HttpParser {
             }
             _ => {}
         }
-        if side == Side::Server {
-            self.pairing.server_closed(out);
+        match side {
+            Side::Client => self.pairing.client_closed(),
+            Side::Server => self.pairing.server_closed(out),
         }
     }
 

@@ -54,11 +54,12 @@ pub(super) struct Pairing {
     next: u32,
     by_time: bool,
     saw: [bool; 2],
+    client_closed: bool,
 }
 
 impl Pairing {
     pub fn new(key: FlowKey) -> Self {
-        Self { key, open: VecDeque::new(), next: 0, by_time: false, saw: [false; 2] }
+        Self { key, open: VecDeque::new(), next: 0, by_time: false, saw: [false; 2], client_closed: false }
     }
 
     pub fn key(&self) -> &FlowKey {
@@ -310,6 +311,11 @@ impl Pairing {
         }
     }
 
+    /// The client closed.
+    pub fn client_closed(&mut self) {
+        self.client_closed = true;
+    }
+
     /// The server closed: no response will come.
     pub fn server_closed(&mut self, out: &mut dyn Emit<Event>) {
         self.response_done(None, out);
@@ -323,9 +329,13 @@ impl Pairing {
     pub fn end(&mut self, why: Incomplete, out: &mut dyn Emit<Event>) {
         self.request_done(None, out);
         self.response_done(None, out);
+        // A client that went on, or was done, without any answer was answered outside the capture.
+        let went_on = self.client_closed || self.open.iter().filter(|o| o.phase == Phase::Waiting).count() > 1;
+        let one_sided = !self.saw[Side::Server.index()] && went_on;
         while let Some(open) = self.open.front_mut() {
             match open.phase {
-                Phase::Waiting if !self.saw[Side::Server.index()] => open.blame(Incomplete::OneSided),
+                Phase::Waiting if one_sided => open.blame(Incomplete::OneSided),
+                Phase::Waiting if self.by_time => open.blame(Incomplete::Gap),
                 Phase::Waiting if why == Incomplete::ClosedEarly => open.blame(Incomplete::NoResponse),
                 Phase::Waiting => open.blame(why),
                 _ => {}
