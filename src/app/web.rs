@@ -116,6 +116,12 @@ impl WebLedger {
         self.hosts.get(&flow).map(|h| &**h)
     }
 
+    /// How much of the web this point can tell: exchanges that are complete, and all that was seen. To choose among points.
+    pub fn weight(&self) -> (usize, usize) {
+        let complete = self.exchanges.iter().filter(|e| e.complete && e.response_body.missing == 0).count();
+        (complete, self.exchanges.len() + self.tls.len() + self.http2.len())
+    }
+
     /// True if nothing was seen.
     pub fn is_empty(&self) -> bool {
         self.exchanges.is_empty() && self.http2.is_empty() && self.tls.is_empty()

@@ -1,6 +1,7 @@
 //! From what the points say to the report.
 
 mod migrations;
+mod web;
 
 use std::collections::BTreeMap;
 
@@ -203,6 +204,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> (Report, V
         report.series.throughput = views.iter().map(|v| rows::throughput_curve(v, origin)).collect();
         (report.series.delay, report.series.loss, report.series.delay_cdf) = rows::delay_curves(&views, &context, origin);
     }
+    web::fill(&mut report, &points, &vm);
     report.services = points.iter().flat_map(|p| services_of(p, &phases)).collect();
     report.flows = flows_of(&points);
     report.coverage = coverage_of(&points, &views);
@@ -311,7 +313,7 @@ fn flows_of(points: &[Known]) -> Vec<model::Flow> {
                 handshake: record.handshake(),
                 first: Some(point.clock.to_reference(record.first())),
                 last: Some(point.clock.to_reference(record.last())),
-                host: None,
+                host: point.result.state.ledgers.web.host(id).map(str::to_owned),
             }
         })
         .collect()

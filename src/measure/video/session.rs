@@ -165,7 +165,7 @@ impl Session {
     }
 
     /// The buffer over time.
-    pub(super) fn curve(&self, origin: Timestamp) -> Option<Curve> {
+    pub fn curve(&self, origin: Timestamp) -> Option<Curve> {
         let playback = self.playback.as_ref().filter(|p| !p.buffer.is_empty())?;
         let points = playback.buffer.iter().map(|(t, level)| ((*t - origin).seconds(), *level)).collect();
         let name = format!("{} {} {}", self.kind.name(), self.client, self.path.as_deref().unwrap_or(""));
@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// As the report shows it.
-    pub(super) fn report(&self) -> Video {
+    pub fn report(&self) -> Video {
         let playback = self.playback.as_ref();
         let stall = |(from, to): &(Timestamp, Option<Timestamp>)| {
             let end = to.or(playback.and_then(|p| p.end));
