@@ -156,7 +156,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> model::Downtime {
     let (vm, pause) = vm_window(inputs, &mut evidence);
     out.vm = vm;
     client::windows(inputs, pause, &mut out, &mut evidence);
-    (out.qemu_ms, out.why) = qemu_ms(inputs);
+    (out.qemu_ms, out.why) = qemu_ms(inputs, out.vm.start);
     out.evidence = evidence.finish();
     out
 }
@@ -209,31 +209,22 @@ fn vm_window(inputs: &Inputs<'_>, evidence: &mut Evidence<'_>) -> (model::Window
 }
 
 /// QMP's `downtime` runs from just before the stop to the end of the migration thread: with a return path that is SHUT, without
-/// one the last write. Its counterpart on the wire begins with the first byte of the switch-over, so it is a little shorter.
-fn qemu_ms(inputs: &Inputs<'_>) -> (Option<f64>, Option<String>) {
+/// one the last write.
+fn qemu_ms(inputs: &Inputs<'_>, stop: Option<Interval<Timestamp>>) -> (Option<f64>, Option<String>) {
     if inputs.postcopy() {
-        return (
-            None,
-            Some(
-                "in post-copy QMP's downtime ends when the package is written, not when it is loaded: no counterpart on the wire"
-                    .to_owned(),
-            ),
-        );
+        let why = "in post-copy QMP's downtime ends when the package is written, not when it is loaded: no counterpart on the wire";
+        return (None, Some(why.to_owned()));
     }
-    let mut why = "no migration stream was captured".to_owned();
-    for (_, point) in inputs.by_role(Role::Source) {
-        let Some(migration) = point.migration else { continue };
-        let line = &migration.timeline;
-        let Some(begin) = line.switchover_first.filter(|m| m.is_exact()) else {
-            why = "the first byte of the switch-over could not be read".to_owned();
-            continue;
-        };
-        let end = line.shut.map(|m| m.at).or(line.last_byte.or(line.eof).map(|m| m.at.at));
-        if let Some(end) = end.filter(|end| *end >= begin.at.at) {
-            return (Some((end - begin.at.at).ms()), None);
-        }
+    let Some(stop) = stop else { return (None, Some("the stop of the guest is not known".to_owned())) };
+    let ends = inputs.by_role(Role::Source).find_map(|(_, p)| {
+        let line = &p.migration?.timeline;
+        let end = line.shut.or(line.last_byte.or(line.eof).map(|m| m.at))?;
+        Some(p.reference(end.at))
+    });
+    match ends {
+        Some(end) if end >= stop.estimate => (Some((end - stop.estimate).ms()), None),
+        _ => (None, Some("the end of the stream was not seen".to_owned())),
     }
-    (None, Some(why))
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Times in which somebody waited for packets: per channel (client, server, protocol, port) and direction, and per pair of hosts.
 //!
 //! Silence alone is no outage: a reader of pages may pause for minutes. A silence counts where packets were wanted: the other
-//! side had asked (a request, a SYN, data, an echo request) and nothing came, or a sender that was not asked continued by
-//! itself (the middle of a transfer, a periodic stream). The longest are kept per stretch of time, as silences are
+//! side had asked (a request, a SYN, an echo request) and nothing came, or a sender that was not asked continued by
+//! itself (the middle of a transfer, a periodic stream); what a TCP server waits for its client's window does not count. The longest are kept per stretch of time, as silences are
 //! ([`super::presence::silence`]). Copies must have been dropped.
 //!
 //! Bias: what is wanted is told from packets, not from the application; a server that pushes rarely by itself looks as if it
 //! paused.
 
 use super::histogram::Histogram;
-use super::presence::silence::{Longest, Ranked};
+use super::presence::silence::{Longest, Ranked, Silence, Silences};
 use crate::base::net::Side;
 use crate::base::time::{Nanos, Timestamp};
 use crate::decode::{Packet, Tcp, Transport};
@@ -31,14 +31,16 @@ pub struct Wait {
     pub asked_again: Option<Timestamp>,
     /// Requests in between.
     pub asks: u32,
+    /// Last TCP segment of the other side in between, of any kind: an acknowledgment may open the window that the sender waits for.
+    pub heard: Option<Timestamp>,
     /// The packet that ended it was sent again.
     pub resent: bool,
 }
 
 impl Wait {
-    /// From the first request, or from the last packet where nobody asked.
+    /// From the first request; where nobody asked, from the last packet of either side.
     pub fn since(&self) -> Timestamp {
-        self.asked.unwrap_or(self.last.at)
+        self.asked.or(self.heard).unwrap_or(self.last.at)
     }
 }
 
@@ -67,8 +69,11 @@ pub struct Direction {
     /// Between requests of the other side, in nanoseconds.
     pub asks: Histogram,
     waits: Option<Longest<Wait>>,
+    /// All times without packets, wanted or not; kept for pairs of hosts.
+    silences: Option<Silences>,
     asked: Option<Timestamp>,
     asked_again: Option<Timestamp>,
+    heard: Option<Timestamp>,
     pending: u32,
     last_ask: Option<Timestamp>,
 }
@@ -85,10 +90,14 @@ pub struct Unanswered {
 }
 
 impl Direction {
-    fn sent(&mut self, when: Moment, kind: PacketKind, resent: bool, alone: bool) {
+    fn sent(&mut self, Sent { when, kind, alone, resent, pair, .. }: Sent) {
         self.packets += 1;
         let before = self.last.replace(when);
+        if let (true, Some(last)) = (pair, before) {
+            self.silences.get_or_insert_with(|| Longest::new(last.at)).offer(Silence { start: last, end: when });
+        }
         let (asked, asked_again, asks) = (self.asked.take(), self.asked_again.take(), self.pending);
+        let heard = self.heard.take();
         self.pending = 0;
         let Some(last) = before else {
             self.first = Some(when);
@@ -97,7 +106,7 @@ impl Direction {
             }
             return;
         };
-        let wait = Wait { last, end: when, asked, asked_again, asks, resent };
+        let wait = Wait { last, end: when, asked, asked_again, asks, heard, resent };
         match asked {
             Some(_) => self.answers.record(wait.rank().max(0)),
             None if kind == PacketKind::Idle || !(alone || resent) => return,
@@ -124,6 +133,11 @@ impl Direction {
         self.waits.iter().flat_map(Longest::iter)
     }
 
+    /// Times without packets, wanted or not; `None` for channels that are no pair of hosts, and before the second packet.
+    pub fn silences(&self) -> Option<&Silences> {
+        self.silences.as_ref()
+    }
+
     /// How long the longest wait is that contains or follows `at` and was not kept.
     pub fn forgotten_around(&self, at: Timestamp) -> Nanos {
         self.waits.as_ref().map_or(Nanos(SHORTEST), |w| w.forgotten_around(at).max(Nanos(SHORTEST)))
@@ -133,6 +147,19 @@ impl Direction {
     pub fn unanswered(&self) -> Option<Unanswered> {
         self.asked.map(|asked| Unanswered { last: self.last, asked, asks: self.pending })
     }
+}
+
+/// One packet, as far as waiting is concerned.
+#[derive(Clone, Copy)]
+struct Sent {
+    when: Moment,
+    kind: PacketKind,
+    tcp: bool,
+    /// Its sender was expected to go on by itself.
+    alone: bool,
+    resent: bool,
+    /// Counted for the pair of hosts, not for its channel.
+    pair: bool,
 }
 
 /// What a packet means for waiting.
@@ -173,24 +200,29 @@ impl ServiceWatch {
         let tcp = matches!(packet.transport, Transport::Tcp(_));
         let alone = !tcp || seen.from == Side::Server;
         let resent = tcp && seen.verdict == Verdict::Retransmitted;
-        self.count(channel, packet, seen.from, kind, resent, alone);
+        let sent = Sent { when: Moment { at: packet.at, place: packet.place }, kind, tcp, alone, resent, pair: false };
+        self.count(channel, seen.from, sent);
         if let Some((pair, swapped)) = pair {
             let from = if swapped { seen.from.other() } else { seen.from };
-            self.count(pair, packet, from, kind, resent, alone);
+            self.count(pair, from, Sent { pair: true, ..sent });
         }
     }
 
     #[inline]
-    fn count(&mut self, channel: u32, packet: &Packet<'_>, from: Side, kind: PacketKind, resent: bool, alone: bool) {
+    fn count(&mut self, channel: u32, from: Side, sent: Sent) {
         let at = channel as usize;
         if at >= self.tracks.len() {
             // Channels are bounded by the meter.
             self.tracks.resize(at + 1, None);
         }
         let track = self.tracks[at].get_or_insert_default();
-        track.sides[from.index()].sent(Moment { at: packet.at, place: packet.place }, kind, resent, alone);
-        if kind == PacketKind::Ask {
-            track.sides[from.other().index()].asked(packet.at, resent);
+        track.sides[from.index()].sent(sent);
+        let other = &mut track.sides[from.other().index()];
+        if sent.tcp {
+            other.heard = Some(sent.when.at);
+        }
+        if sent.kind == PacketKind::Ask {
+            other.asked(sent.when.at, sent.resent);
         }
     }
 
@@ -202,8 +234,11 @@ impl ServiceWatch {
 
 #[inline]
 fn kind_of(packet: &Packet<'_>, from: Side) -> PacketKind {
+    // What a server sends is an answer; whether it wants one in turn cannot be told.
+    let data = if from == Side::Client { PacketKind::Ask } else { PacketKind::Content };
     match &packet.transport {
-        Transport::Tcp(tcp) if packet.payload_wire > 0 || (tcp.has(Tcp::SYN) && !tcp.has(Tcp::ACK)) => PacketKind::Ask,
+        Transport::Tcp(_) if packet.payload_wire > 0 => data,
+        Transport::Tcp(tcp) if tcp.has(Tcp::SYN) && !tcp.has(Tcp::ACK) => data,
         Transport::Tcp(_) => PacketKind::Idle,
         Transport::Icmp(icmp) if icmp.echo.is_some() => {
             if icmp.reply {
@@ -214,11 +249,7 @@ fn kind_of(packet: &Packet<'_>, from: Side) -> PacketKind {
         }
         // Errors and neighbour discovery are no service.
         Transport::Icmp(_) => PacketKind::Idle,
-        // Whether a server's datagram wants an answer cannot be told.
-        Transport::Udp { .. } | Transport::Other => match from {
-            Side::Client => PacketKind::Ask,
-            Side::Server => PacketKind::Content,
-        },
+        Transport::Udp { .. } | Transport::Other => data,
     }
 }
 

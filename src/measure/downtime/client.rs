@@ -1,7 +1,7 @@
 //! What the client saw: the network's downtime and that of each service.
 //!
-//! `network` runs from the VM's last packet at the client to the first after, if packets were wanted in between; announcements are no
-//! packets for the client. `service` windows are waits longer than the usual ones of that service and direction (the resolution); those
+//! `network` runs from the VM's last packet at the client to the first after; announcements are no packets for the client. Where the
+//! client was idle, that is an upper bound. `service` windows are waits longer than the usual ones of that service and direction (the resolution); those
 //! outside the pause count only when several times as long.
 //!
 //! A wait begins with the last packet where packets come at a steady pace (probes), and with the first request that went unanswered where
@@ -15,16 +15,20 @@ use crate::base::role::Role;
 use crate::base::time::{Nanos, Timestamp};
 use crate::flow::Moment;
 use crate::measure::meter::ChannelKey;
+use crate::measure::presence::silence::Silence;
 use crate::measure::service::{Direction, Wait};
 use crate::model;
 
-/// Waits outside the pause count when longer than this many usual ones.
-const UNUSUAL: i64 = 3;
+/// Waits outside the pause count when longer than this many usual ones, and than a moment that people notice.
+const UNUSUAL: i64 = 5;
+const NOTICED: Nanos = Nanos(100_000_000);
 /// Waits outside the pause that are listed, the longest.
 const LISTED: usize = 32;
 /// Nothing came back: at least this many requests, or this long after a single one.
 const DEAD_ASKS: u32 = 3;
 const DEAD_WAIT: Nanos = Nanos(5_000_000_000);
+/// A client that asks for nothing for longer than this after the pause tells nothing of when the network was back.
+const IDLE: Nanos = Nanos(100_000_000);
 /// Where nothing is usual yet, waits below this are not worth a line.
 const SMALL: Nanos = Nanos(10_000_000);
 
@@ -39,8 +43,10 @@ pub(super) fn windows(inputs: &Inputs<'_>, pause: Option<Pause>, out: &mut model
         return;
     };
     let anchor = anchor(inputs, view, pause);
-    out.network = network(inputs, index, view, anchor, evidence);
-    out.service = services(inputs, view, anchor);
+    out.network = network(inputs, index, view, anchor, out.vm.ms, evidence);
+    // Until the network is back, services cannot be.
+    let back = out.network.end.map(|e| view.own(e.upper));
+    out.service = services(inputs, view, anchor, anchor.until(back));
 }
 
 /// The point that speaks for the client.
@@ -104,6 +110,14 @@ impl Anchor {
         }
     }
 
+    /// The same, but lasting until `back` at least.
+    fn until(self, back: Option<Timestamp>) -> Self {
+        match (self, back) {
+            (Self::Pause(from, to), Some(back)) => Self::Pause(from, to.max(back)),
+            _ => self,
+        }
+    }
+
     /// The end of the pause at the latest.
     fn over(self) -> Option<Timestamp> {
         match self {
@@ -119,7 +133,14 @@ fn around(view: &PointView<'_>, at: Timestamp) -> Interval<Timestamp> {
     Interval::new(t - slack, t, t + slack)
 }
 
-fn network(inputs: &Inputs<'_>, index: usize, view: &PointView<'_>, anchor: Anchor, evidence: &mut Evidence<'_>) -> model::Window {
+fn network(
+    inputs: &Inputs<'_>,
+    index: usize,
+    view: &PointView<'_>,
+    anchor: Anchor,
+    vm: Option<Interval>,
+    evidence: &mut Evidence<'_>,
+) -> model::Window {
     let pairs = view.meter.channels.iter().enumerate().filter(|(_, c)| c.key.proto == 0);
     let directions = pairs.filter_map(|(i, c)| {
         let side = vm_side(inputs, &c.key)?;
@@ -144,51 +165,93 @@ fn network(inputs: &Inputs<'_>, index: usize, view: &PointView<'_>, anchor: Anch
             return window;
         }
     }
-    let Some(wait) = longest(direction, anchor) else {
-        let shortest = anchor.over().map_or(Nanos(0), |over| direction.forgotten_around(over));
-        window.why = Some(match anchor {
-            Anchor::None => "no pause to relate it to: no migration was completed in this capture".to_owned(),
-            _ => format!("the client wanted nothing of the VM while it stood still, or waited less than {:.0} ms", shortest.ms()),
-        });
+    let Some(silence) = longest(direction, anchor) else {
+        window.why = Some(unseen(direction, anchor));
+        if let (Some(over), Some(silences)) = (anchor.over(), direction.silences()) {
+            if direction.last.is_some_and(|l| l.at > over) {
+                let bound = silences.forgotten_around(over).ms();
+                let pause = vm.map_or((0.0, bound), |p| (p.lower.min(bound), p.estimate));
+                window.ms = Some(Interval::new(pause.0, pause.1, bound));
+                window.recovered = Some(true);
+            }
+        }
         return window;
     };
-    evidence.add("last packet of the VM at the client", index, wait.last);
-    evidence.add("first packet of the VM at the client after the pause", index, wait.end);
-    window.start = Some(around(view, wait.last.at));
-    window.end = Some(around(view, wait.end.at));
-    window.ms = Some(Interval::exact((wait.end.at - wait.last.at).ms()));
+    evidence.add("last packet of the VM at the client", index, silence.start);
+    evidence.add("first packet of the VM at the client after the pause", index, silence.end);
+    window.start = Some(around(view, silence.start.at));
+    window.end = Some(around(view, silence.end.at));
     window.recovered = Some(true);
-    let (ended_by, after) = ended_by(inputs, view, &wait, direction);
+    let gap = silence.length().ms();
+    window.ms = Some(Interval::exact(gap));
+    let wait = direction.waits().find(|w| w.end == silence.end);
+    let mut why = Vec::new();
+    match wait.and_then(|w| w.asked) {
+        Some(asked) => {
+            why.push(format!("the first unanswered request came {:.1} ms after the VM's last packet", (asked - silence.start.at).ms()))
+        }
+        None => why.push("nothing that was asked of the VM in it had to wait for long".to_owned()),
+    }
+    let wanted = wait.map_or_else(|| silence.end.at - direction.forgotten_around(silence.end.at), |w| w.since());
+    if let (Some(pause), Some(over)) = (vm, anchor.over()) {
+        if wanted > over {
+            // All that is certain is that the VM could not send while it stood still.
+            let estimate = if wanted - over > IDLE { pause.estimate } else { gap };
+            window.ms = Some(Interval::new(pause.lower.min(gap), estimate, gap));
+            why.push(format!(
+                "nothing was asked of the VM for {:.1} ms after the pause: the network may have been back by then",
+                (wanted - over).ms()
+            ));
+        }
+    }
+    let (ended_by, after) = ended_by(inputs, view, silence, wait.as_ref(), direction);
     window.ended_by = Some(ended_by.to_owned());
-    let mut why = vec![match wait.asked {
-        Some(asked) => format!("the first unanswered request came {:.1} ms after the VM's last packet", (asked - wait.last.at).ms()),
-        None => "the VM was sending by itself".to_owned(),
-    }];
     why.extend(after);
     if matches!(anchor, Anchor::Migration(..)) {
-        why.push("taken for the pause because it is the longest wait during the migration".to_owned());
+        why.push("taken for the pause because it is the longest silence during the migration".to_owned());
     }
     window.why = Some(why.join("; "));
     window
 }
 
-fn longest(direction: &Direction, anchor: Anchor) -> Option<Wait> {
-    direction.waits().filter(|w| anchor.touches(w.last.at, w.end.at)).max_by_key(|w| w.end.at - w.last.at)
+/// The longest time without a packet of the VM that touches the pause.
+fn longest(direction: &Direction, anchor: Anchor) -> Option<Silence> {
+    direction.silences()?.iter().filter(|s| anchor.touches(s.start.at, s.end.at)).max_by_key(Silence::length)
+}
+
+/// Why there is no such time.
+fn unseen(direction: &Direction, anchor: Anchor) -> String {
+    match (anchor.over(), direction.silences()) {
+        (None, _) => "no pause to relate it to: no migration was completed in this capture".to_owned(),
+        (Some(over), _) if direction.last.is_some_and(|l| l.at <= over) => {
+            "the VM sent nothing to the client after the pause, and was asked for nothing".to_owned()
+        }
+        (Some(over), Some(silences)) => {
+            format!("the client was without packets of the VM for less than {:.1} ms", silences.forgotten_around(over).ms())
+        }
+        (Some(_), None) => "the VM sent too little to the client".to_owned(),
+    }
 }
 
 /// What brought the packets back.
-fn ended_by(inputs: &Inputs<'_>, view: &PointView<'_>, wait: &Wait, direction: &Direction) -> (&'static str, Option<String>) {
-    if let Some(note) = timer(wait, direction) {
+fn ended_by(
+    inputs: &Inputs<'_>,
+    view: &PointView<'_>,
+    silence: Silence,
+    wait: Option<&Wait>,
+    direction: &Direction,
+) -> (&'static str, Option<String>) {
+    if let Some(note) = wait.and_then(|w| timer(w, direction)) {
         return ("retransmission-timer", Some(note));
     }
-    let within = |at: Timestamp| wait.last.at <= at && at <= wait.end.at;
+    let within = |at: Timestamp| silence.start.at <= at && at <= silence.end.at;
     if inputs.port_bindings.iter().any(|t| within(view.own(*t))) {
         return ("port-binding", None);
     }
     let heard = view.presence.announcements().iter().find(|a| inputs.macs.contains(&a.mac) && within(a.when.at));
     match heard {
         Some(a) => {
-            let note = format!("the VM answered {:.1} ms after its first {}", (wait.end.at - a.when.at).ms(), a.kind.name());
+            let note = format!("it came {:.1} ms after the VM's first {}", (silence.end.at - a.when.at).ms(), a.kind.name());
             ("announcement", Some(note))
         }
         None => ("traffic", None),
@@ -198,12 +261,15 @@ fn ended_by(inputs: &Inputs<'_>, view: &PointView<'_>, wait: &Wait, direction: &
 /// A wait that a TCP sender's retransmission timer ended (RFC 6298), and whose.
 fn timer(wait: &Wait, direction: &Direction) -> Option<String> {
     if wait.resent {
-        return Some("the VM's TCP waited for its retransmission timer".to_owned());
+        return Some("ended when the VM's TCP sent again".to_owned());
     }
     let again = wait.asked_again?;
     let usual = direction.answers.quantile(0.5).map_or(SMALL, Nanos);
     (wait.end.at - again <= SMALL + usual + usual).then(|| {
-        format!("the client's TCP waited for its retransmission timer: sent again {:.1} ms before the answer", (wait.end.at - again).ms())
+        format!(
+            "the client's TCP waited for its retransmission timer: it sent again {:.1} ms before the answer",
+            (wait.end.at - again).ms()
+        )
     })
 }
 
@@ -237,7 +303,7 @@ fn dead(direction: &Direction, view: &PointView<'_>, usual: Option<Nanos>) -> Op
     (direction.answers.count() > 0 && enough && waited > patience).then_some(Dead { last, asked: open.asked, asks: open.asks })
 }
 
-fn services(inputs: &Inputs<'_>, view: &PointView<'_>, anchor: Anchor) -> Vec<model::ServiceWindow> {
+fn services(inputs: &Inputs<'_>, view: &PointView<'_>, anchor: Anchor, recovery: Anchor) -> Vec<model::ServiceWindow> {
     let mut hit = Vec::new();
     let mut other = Vec::new();
     for (index, channel) in view.meter.channels.iter().enumerate().filter(|(_, c)| c.key.proto != 0) {
@@ -253,6 +319,7 @@ fn services(inputs: &Inputs<'_>, view: &PointView<'_>, anchor: Anchor) -> Vec<mo
             let line = Line {
                 view,
                 anchor,
+                recovery,
                 direction,
                 // Probes come at a pace of their own; TCP asks when it has something to ask.
                 steady: channel.key.proto != 6,
@@ -274,6 +341,8 @@ fn services(inputs: &Inputs<'_>, view: &PointView<'_>, anchor: Anchor) -> Vec<mo
 struct Line<'a> {
     view: &'a PointView<'a>,
     anchor: Anchor,
+    /// The anchor, lasting until the network is back.
+    recovery: Anchor,
     direction: &'a Direction,
     steady: bool,
     from_vm: bool,
@@ -287,12 +356,17 @@ impl Line<'_> {
         for wait in self.direction.waits() {
             let start = self.start(&wait, usual);
             let length = wait.end.at - start;
-            let in_pause = self.anchor.touches(wait.last.at, wait.end.at) && !matches!(self.anchor, Anchor::Migration(..));
+            let known = !matches!(self.anchor, Anchor::Migration(..));
+            let (paused, in_pause) = (self.anchor.touches(start, wait.end.at), known && self.recovery.touches(start, wait.end.at));
             let limit = match usual {
-                Some(usual) if in_pause => usual,
-                Some(usual) => Nanos(usual.0.saturating_mul(UNUSUAL)).max(SMALL),
+                // What was asked after the pause and before the network was back had to wait for long, or was not hit.
+                Some(usual) if in_pause && !paused => Nanos(usual.0.saturating_mul(UNUSUAL)),
+                Some(usual) if in_pause && self.from_vm => usual,
+                // A client that paused itself is worth a line only if it did so for longer than it may by chance.
+                Some(usual) if in_pause => usual + Nanos(usual.0 / 2),
+                Some(usual) if self.from_vm || wait.resent => Nanos(usual.0.saturating_mul(UNUSUAL)).max(NOTICED),
                 None if in_pause => SMALL,
-                None => continue,
+                _ => continue,
             };
             if length <= limit {
                 continue;
@@ -329,7 +403,8 @@ impl Line<'_> {
     /// Where the wait began.
     fn start(&self, wait: &Wait, usual: Option<Nanos>) -> Timestamp {
         match wait.asked {
-            None => wait.last.at,
+            None if self.steady => wait.last.at,
+            None => wait.since(),
             Some(asked) if self.steady => {
                 let spacing = usual.unwrap_or(Nanos(0));
                 wait.last.at.max(asked - spacing - Nanos(spacing.0 / 2))

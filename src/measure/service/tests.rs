@@ -72,7 +72,21 @@ fn idle_between_requests_is_no_wait_and_a_retransmitted_request_is() {
     assert_eq!((long[0].rank() / MS, long[0].asks, long[0].asked_again), (203, 2, Some(Timestamp((at + 200) * MS))));
     assert_eq!((long[1].rank() / MS, long[1].asked, long[1].resent), (400, None, true));
     assert!(client.waits().all(|x| x.rank() <= 200 * MS), "two seconds between requests are no outage");
-    assert!(client.unanswered().is_some() && server.unanswered().is_none());
+    assert!(server.unanswered().is_none() && client.unanswered().is_none(), "a response asks for nothing");
+}
+
+#[test]
+fn a_server_that_waits_for_its_clients_window_is_not_down() {
+    let mut w = ServiceWatch::new();
+    feed(&mut w, 0, Side::Client, tcp(Tcp::ACK), 100, Verdict::New);
+    for i in 0..20 {
+        feed(&mut w, 5 + i * 700, Side::Server, tcp(Tcp::ACK), 1000, Verdict::New);
+        feed(&mut w, 6 + i * 700, Side::Client, tcp(Tcp::ACK), 0, Verdict::Ack);
+        feed(&mut w, 700 + i * 700, Side::Client, tcp(Tcp::ACK), 0, Verdict::Ack);
+    }
+    feed(&mut w, 14_300, Side::Server, tcp(Tcp::ACK), 1000, Verdict::New);
+    let server = &w.track(2).unwrap().sides[1];
+    assert_eq!(server.waits().map(|x| x.rank() / MS).collect::<std::collections::BTreeSet<_>>(), [5, 300].into());
 }
 
 #[test]
