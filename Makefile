@@ -1,0 +1,42 @@
+# What a newcomer calls: `make demo` (set up, build, analyze a real run) and `make test` (all that CI runs).
+
+CARGO ?= cargo
+LMPCAP := target/release/lmpcap
+
+.PHONY: demo test build setup lint doc lab-test bench fuzz-smoke clean
+
+## demo: analyze the run in captures/demo and write reports/demo
+demo: build
+	$(LMPCAP) analyze captures/demo -o reports/demo
+
+## build: the release binary, target/release/lmpcap
+build: setup
+	$(CARGO) build --release --locked
+
+## setup: install libpcap's headers if they are missing
+setup:
+	@sh tools/setup.sh
+
+## test: everything that CI runs
+test: setup
+	@sh tools/setup.sh test
+	$(CARGO) test --locked --all-features --no-fail-fast
+
+## lint: formatting and clippy
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-features --all-targets -- -D warnings
+
+## doc: the documentation of the library
+doc:
+	$(CARGO) doc --locked --no-deps --all-features
+
+## bench: corpora from real captures, comparison with other tools, benches/RESULTS.md (needs SHARED, the folder of real captures)
+SHARED ?= ../shared
+CORPUS ?= target/corpus
+bench: build
+	test -f $(CORPUS)/points/destination.pcap || $(CARGO) bench --locked --all-features --bench corpus -- $(abspath $(SHARED)) $(abspath $(CORPUS))
+	python3 benches/run.py $(LMPCAP) $(CORPUS) benches/RESULTS.md
+
+clean:
+	$(CARGO) clean
