@@ -87,15 +87,15 @@ impl Decoder {
     /// Decodes one frame. Borrows from the frame, or from the decoder where fragments were put together.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        match fast::decode(frame) {
-            Some(packet) => Decoded::Packet(packet),
+        match fast::decode(frame, Decoded::Packet) {
+            Some(decoded) => decoded,
             None => self.decode_complete(frame),
         }
     }
 
     /// [`Self::decode`] by the fast path alone: `None` for a frame that it leaves to the complete path.
     pub fn decode_fast<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
-        fast::decode(frame)
+        fast::decode(frame, |packet| packet)
     }
 
     /// [`Self::decode`] by the complete path alone: what the fast path must agree with.

@@ -10,66 +10,64 @@ use super::{Ip, Link, Net, Packet, Transport, Tunnel, link, transport, tunnel};
 use crate::base::net::Mac;
 use crate::capture::{Frame, LinkType};
 
-/// Decodes a frame of the common kind.
-#[inline]
-pub(super) fn decode<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+/// Decodes a frame of the common kind and hands the packet to `done`. All is inlined, and `done` is called once for each kind of
+/// packet: each field is then written once, to where the packet is wanted. Copying a packet costs as much as decoding it.
+#[inline(always)]
+pub(super) fn decode<'a, R>(frame: &Frame<'a>, done: impl Fn(Packet<'a>) -> R + Copy) -> Option<R> {
     let bytes = frame.bytes;
-    if frame.wire_len as usize > u16::MAX as usize || bytes.len() > frame.wire_len as usize {
+    if bytes.len() > frame.wire_len as usize {
         return None;
     }
     let (link, header) = match frame.link {
         LinkType::ETHERNET => ethernet(bytes, frame.interface)?,
-        LinkType::LINUX_SLL => cooked(bytes, frame.interface)?,
         LinkType::LINUX_SLL2 => cooked2(bytes, frame.interface)?,
+        LinkType::LINUX_SLL => cooked(bytes, frame.interface)?,
         _ => return None,
     };
-    let network = network(&link, bytes.get(header..)?, frame.wire_len - header as u32)?;
-    if let Transport::Udp { dst: tunnel::VXLAN | tunnel::VXLAN_LINUX | tunnel::GENEVE, .. } = network.transport {
-        return inside(frame, link, &network);
-    }
-    Some(packet(frame, link, None, network))
+    let head = Head { frame, link, tunnel: None };
+    network(head, bytes.get(header..)?, frame.wire_len - header as u32, done, |outer| inside(frame, outer).map(done))
 }
 
-/// What lies behind a link header.
-struct Network<'a> {
-    ip: Ip,
-    transport: Transport,
-    payload: &'a [u8],
-    payload_wire: u32,
+/// What is known below IP.
+#[derive(Clone, Copy)]
+struct Head<'f, 'a> {
+    frame: &'f Frame<'a>,
+    link: Link,
+    tunnel: Option<Tunnel>,
 }
 
-#[inline(always)]
-fn packet<'a>(frame: &Frame<'a>, link: Link, tunnel: Option<Tunnel>, network: Network<'a>) -> Packet<'a> {
-    Packet {
-        at: frame.at,
-        place: frame.place,
-        wire_len: frame.wire_len,
-        frames: 1,
-        link,
-        tunnel,
-        net: Net::Ip(network.ip),
-        transport: network.transport,
-        payload: network.payload,
-        payload_wire: network.payload_wire,
+impl<'a> Head<'_, 'a> {
+    #[inline(always)]
+    fn packet(self, ip: Ip, transport: Transport, payload: &'a [u8], payload_wire: u32) -> Packet<'a> {
+        Packet {
+            at: self.frame.at,
+            place: self.frame.place,
+            wire_len: self.frame.wire_len,
+            frames: 1,
+            link: self.link,
+            tunnel: self.tunnel,
+            net: Net::Ip(ip),
+            transport,
+            payload,
+            payload_wire,
+        }
     }
 }
 
 /// The packet in a VXLAN or Geneve tunnel.
-fn inside<'a>(frame: &Frame<'a>, outer: Link, network: &Network<'a>) -> Option<Packet<'a>> {
-    let Transport::Udp { dst, .. } = network.transport else { return None };
-    let inner = tunnel::in_udp(dst, Span::new(network.payload, network.payload_wire))?;
+#[inline(never)]
+fn inside<'a>(frame: &Frame<'a>, outer: Packet<'a>) -> Option<Packet<'a>> {
+    let (Transport::Udp { dst, .. }, Net::Ip(ip)) = (outer.transport, outer.net) else { return None };
+    let inner = tunnel::in_udp(dst, Span::new(outer.payload, outer.payload_wire))?;
     if inner.ethertype != link::TEB {
         return None;
     }
-    let (found, header) = ethernet(inner.body.bytes, frame.interface)?;
-    let link = Link { if_index: outer.if_index, sll: outer.sll, ..found };
-    let tunnel = Tunnel { kind: inner.kind, id: inner.id, src: network.ip.src, dst: network.ip.dst, depth: 1 };
-    let inner = self::network(&link, inner.body.bytes.get(header..)?, inner.body.wire.checked_sub(header as u32)?)?;
-    match inner.transport {
-        // A tunnel in the tunnel.
-        Transport::Udp { dst: tunnel::VXLAN | tunnel::VXLAN_LINUX | tunnel::GENEVE, .. } => None,
-        _ => Some(packet(frame, link, Some(tunnel), inner)),
-    }
+    let (link, header) = ethernet(inner.body.bytes, frame.interface)?;
+    let link = Link { if_index: outer.link.if_index, sll: outer.link.sll, ..link };
+    let tunnel = Some(Tunnel { kind: inner.kind, id: inner.id, src: ip.src, dst: ip.dst, depth: 1 });
+    let rest = inner.body.bytes.get(header..)?;
+    // A tunnel in the tunnel is left to the complete path.
+    network(Head { frame, link, tunnel }, rest, inner.body.wire.checked_sub(header as u32)?, |packet| packet, |_| None)
 }
 
 #[inline(always)]
@@ -141,14 +139,39 @@ fn tag(bytes: &[u8], link: &mut Link, at: usize) -> Option<usize> {
     Some(at + 4)
 }
 
-/// `wire` is the length of `bytes` on the wire.
+/// Behind a link header; `wire` is the length of `bytes` on the wire.
 #[inline(always)]
-fn network<'a>(link: &Link, bytes: &'a [u8], wire: u32) -> Option<Network<'a>> {
-    let (ip, header) = match link.ethertype {
-        link::IPV4 => v4(bytes, wire)?,
-        link::IPV6 => v6(bytes, wire)?,
-        _ => return None,
-    };
+fn network<'a, R>(
+    head: Head<'_, 'a>,
+    bytes: &'a [u8],
+    wire: u32,
+    done: impl Fn(Packet<'a>) -> R,
+    tunnel: impl Fn(Packet<'a>) -> Option<R>,
+) -> Option<R> {
+    // One call each, not one after the other: the addresses are then of a known family wherever they are written.
+    match head.link.ethertype {
+        link::IPV4 => {
+            let (ip, header) = v4(bytes, wire)?;
+            upper(head, ip, header, bytes, done, tunnel)
+        }
+        link::IPV6 => {
+            let (ip, header) = v6(bytes, wire)?;
+            upper(head, ip, header, bytes, done, tunnel)
+        }
+        _ => None,
+    }
+}
+
+/// Behind an IP header of `header` bytes.
+#[inline(always)]
+fn upper<'a, R>(
+    head: Head<'_, 'a>,
+    ip: Ip,
+    header: usize,
+    bytes: &'a [u8],
+    done: impl Fn(Packet<'a>) -> R,
+    tunnel: impl Fn(Packet<'a>) -> Option<R>,
+) -> Option<R> {
     // Padding and trailers end here.
     let body = bytes.get(header..bytes.len().min(ip.total_len as usize))?;
     let wire = ip.total_len - header as u32;
@@ -170,7 +193,7 @@ fn network<'a>(link: &Link, bytes: &'a [u8], wire: u32) -> Option<Network<'a>> {
                 _ => transport::tcp_options(options, &mut tcp),
             }
             let payload = body.get(header..).unwrap_or(&[]);
-            Some(Network { ip, transport: Transport::Tcp(tcp), payload, payload_wire: wire - header as u32 })
+            Some(done(head.packet(ip, Transport::Tcp(tcp), payload, wire - header as u32)))
         }
         transport::UDP => {
             let h: &[u8; 8] = body.first_chunk()?;
@@ -178,13 +201,17 @@ fn network<'a>(link: &Link, bytes: &'a [u8], wire: u32) -> Option<Network<'a>> {
             if len < 8 || len > wire {
                 return None;
             }
-            let transport = Transport::Udp { src: u16::from_be_bytes([h[0], h[1]]), dst: u16::from_be_bytes([h[2], h[3]]) };
+            let (src, dst) = (u16::from_be_bytes([h[0], h[1]]), u16::from_be_bytes([h[2], h[3]]));
             let payload = body.get(8..body.len().min(len as usize))?;
-            Some(Network { ip, transport, payload, payload_wire: len - 8 })
+            let packet = head.packet(ip, Transport::Udp { src, dst }, payload, len - 8);
+            match dst {
+                tunnel::VXLAN | tunnel::VXLAN_LINUX | tunnel::GENEVE => tunnel(packet),
+                _ => Some(done(packet)),
+            }
         }
         transport::ICMP | transport::ICMPV6 => {
             let icmp = transport::icmp_fixed(body.first_chunk()?, ip.proto == transport::ICMPV6);
-            Some(Network { ip, transport: Transport::Icmp(icmp), payload: &body[8..], payload_wire: wire.checked_sub(8)? })
+            Some(done(head.packet(ip, Transport::Icmp(icmp), &body[8..], wire.checked_sub(8)?)))
         }
         _ => None,
     }

@@ -1,6 +1,10 @@
 //! Frames in, packets out: link layers, VLAN, MPLS, PPPoE, IP with extension headers and fragments, transports, tunnels.
 //!
 //! The innermost packet is what counts; the tunnel is noted. Lengths are wire lengths even where the snap length cut the bytes.
+//! What is not read: Wi-Fi, PPP without Ethernet, MACsec, pseudowires, IPsec, the packets that ICMP errors quote.
+//!
+//! [`Decoder`] turns frames into packets; [`Duplicates`] says which of them the point had seen already; [`fingerprint`] lets
+//! another point know them again.
 //! Checksums are never a reason to drop a packet: captured outgoing packets carry unfinished ones (offload).
 
 mod decoder;

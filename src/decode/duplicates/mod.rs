@@ -128,7 +128,10 @@ impl Duplicates {
         let here = slot(packet);
         match self.first_place {
             None => self.first_place = Some(here.place),
-            Some(first) if first != here.place => self.several_places = true,
+            Some(first) if first != here.place && !self.several_places => {
+                self.several_places = true;
+                self.table.widen();
+            }
             Some(_) => self.alone = self.alone.saturating_add(1),
         }
         let numbered = self.senders.number(packet, fingerprint);

@@ -6,8 +6,8 @@ use crate::base::seq::distance;
 use crate::base::time::Timestamp;
 
 /// Stretches remembered for one flow, acknowledgment number and timestamps.
-const WAYS: usize = 8;
-const SETS: usize = 1024;
+const WAYS: usize = 6;
+const SETS: usize = 512;
 /// Pieces that one offloaded segment may be cut into: 64 KiB at the least usual MSS (536), rounded up.
 const PIECES: u16 = 128;
 
@@ -23,16 +23,16 @@ pub(super) struct Stretch {
     pub ident: Option<u16>,
 }
 
-/// Data of several packets that follow each other.
+/// Data of several packets that follow each other. Free while `start` and `end` are equal.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
-    key: u64,
     at: i64,
+    key: u32,
     place: Place,
     start: u32,
     end: u32,
-    idents: Option<(u16, u16)>,
-    used: bool,
+    /// Identifications of the first and last packet; 0 for none.
+    idents: (u16, u16),
 }
 
 impl Run {
@@ -47,8 +47,8 @@ impl Run {
     /// True unless the identification says that the sender sent the stretch at another time: pieces are numbered on from their segment.
     fn same_sending(&self, stretch: &Stretch) -> bool {
         match (self.idents, stretch.ident) {
-            (Some((first, last)), Some(ident)) => ident.wrapping_sub(first) <= last.wrapping_sub(first).saturating_add(PIECES),
-            _ => true,
+            ((0, _), _) | (_, None) => true,
+            ((first, last), Some(ident)) => ident.wrapping_sub(first) <= last.wrapping_sub(first).saturating_add(PIECES),
         }
     }
 }
@@ -75,32 +75,41 @@ impl Runs {
     /// Enters a stretch.
     pub fn check(&mut self, key: u64, now: Timestamp, stretch: Stretch) -> Data {
         let set = &mut self.sets[key as usize % SETS];
-        let within = |run: &Run, ns: i64| run.used && run.key == key && (now - Timestamp(run.at)).0.saturating_abs() <= ns;
-        let fresh = |run: &Run| within(run, RESEGMENTED_NS);
-        let elsewhere = |run: &Run| fresh(run) && run.place != stretch.place && run.covers(&stretch) && run.same_sending(&stretch);
-        // Remembered longer: a retransmission must meet what this place sent although the other place saw that later.
-        let here = |run: &Run| within(run, PLACE_NS) && run.place == stretch.place && run.overlaps(&stretch);
-        let data = Data { elsewhere: set.iter().any(elsewhere), here: set.iter().any(here) };
-        let grows = |run: &Run| fresh(run) && run.place == stretch.place && run.end == stretch.start;
-        let at = match set.iter().position(grows) {
-            Some(at) => at,
-            None => {
-                let oldest = (0..WAYS).min_by_key(|n| if set[*n].used { set[*n].at } else { i64::MIN }).unwrap_or(0);
-                set[oldest] = Run { key, at: now.0, place: stretch.place, start: stretch.start, end: stretch.start, idents: None, used: true };
-                oldest
+        let key = (key >> 32) as u32;
+        let mut data = Data::default();
+        let (mut grows, mut oldest, mut least) = (None, 0, i64::MAX);
+        for (way, run) in set.iter().enumerate() {
+            let free = run.start == run.end;
+            let used_at = if free { i64::MIN } else { run.at };
+            if used_at < least {
+                (oldest, least) = (way, used_at);
             }
-        };
+            if run.key != key || free {
+                continue;
+            }
+            let age = (now - Timestamp(run.at)).0.saturating_abs();
+            if run.place != stretch.place {
+                data.elsewhere |= age <= RESEGMENTED_NS && run.covers(&stretch) && run.same_sending(&stretch);
+                continue;
+            }
+            // Remembered longer: a retransmission must meet what this place sent although the other place saw that later.
+            data.here |= age <= PLACE_NS && run.overlaps(&stretch);
+            if age <= RESEGMENTED_NS && run.end == stretch.start {
+                grows = Some(way);
+            }
+        }
+        let at = grows.unwrap_or(oldest);
+        if grows.is_none() {
+            set[at] = Run { at: now.0, key, place: stretch.place, start: stretch.start, end: stretch.start, idents: (0, 0) };
+        }
         let run = &mut set[at];
         run.at = now.0;
         run.end = stretch.end;
         if distance(run.start, run.end) > LONGEST {
             run.start = run.end.wrapping_sub(LONGEST as u32 / 2);
         }
-        run.idents = match (run.idents, stretch.ident) {
-            (Some((first, _)), Some(ident)) => Some((first, ident)),
-            (None, Some(ident)) => Some((ident, ident)),
-            (idents, None) => idents,
-        };
+        let ident = stretch.ident.unwrap_or(0);
+        run.idents = (if run.idents.0 == 0 { ident } else { run.idents.0 }, ident);
         data
     }
 }

@@ -7,6 +7,8 @@ use crate::base::time::{Nanos, Timestamp};
 /// Entries that one fingerprint may lie in.
 const WAYS: usize = 8;
 const SETS: usize = DUPLICATE_PACKETS / WAYS;
+/// Sets in use while there is one place only: what is needed to find a packet stays in the nearest cache.
+const SETS_ALONE: usize = SETS / 8;
 /// Places that are told apart for one packet: more do not matter, they only see copies.
 const PLACES: usize = 5;
 
@@ -57,10 +59,12 @@ pub(super) struct Entry {
     slots: [Slot; PLACES],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Table {
     sets: Box<[Set]>,
     entries: Box<[Entry]>,
+    /// Sets in use, a power of two.
+    sets_used: usize,
     /// Entries made so far, modulo 2^32.
     made: u32,
     reach: i64,
@@ -73,14 +77,33 @@ impl Table {
     pub fn new() -> Self {
         let set = Set { tags: [0; WAYS], numbers: [0; WAYS] };
         let entry = Entry { time: FREE, tag: 0, slots: [Slot::default(); PLACES] };
-        Self { sets: vec![set; SETS].into_boxed_slice(), entries: vec![entry; SETS * WAYS].into_boxed_slice(), made: 0, reach: i64::MAX }
+        Self { sets: vec![set; SETS].into_boxed_slice(), entries: vec![entry; SETS * WAYS].into_boxed_slice(), sets_used: SETS_ALONE, made: 0, reach: i64::MAX }
+    }
+
+    /// Uses all of the memory from now on: there are several places.
+    pub fn widen(&mut self) {
+        self.sets_used = SETS;
+        for from in 0..SETS_ALONE {
+            for way in 0..WAYS {
+                let entry = self.entries[from * WAYS + way];
+                let to = entry.tag as usize & (SETS - 1);
+                if entry.time == FREE || to == from {
+                    continue;
+                }
+                // All of a set come from one, so that the same way is free.
+                self.sets[to].tags[way] = self.sets[from].tags[way];
+                self.sets[to].numbers[way] = self.sets[from].numbers[way];
+                self.entries[to * WAYS + way] = entry;
+                self.entries[from * WAYS + way].time = FREE;
+            }
+        }
     }
 
     /// The entry of a fingerprint, and whether it was there. A new one takes the place of the oldest of its set.
     #[inline]
     pub fn entry(&mut self, fingerprint: u64, now: Timestamp) -> (&mut Entry, bool) {
         let (upper, lower) = ((fingerprint >> 32) as u32, fingerprint as u32);
-        let index = lower as usize % SETS;
+        let index = lower as usize & (self.sets_used - 1);
         let set = &mut self.sets[index];
         let first = index * WAYS;
         self.made = self.made.wrapping_add(1);
@@ -172,6 +195,22 @@ mod tests {
     #[test]
     fn an_entry_is_two_cache_lines() {
         assert_eq!((size_of::<Set>(), size_of::<Entry>()), (64, 64));
+    }
+
+    #[test]
+    fn widening_forgets_nothing() {
+        let mut table = Table::new();
+        let prints: Vec<u64> = (0..1000).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        for print in &prints {
+            table.entry(*print, Timestamp(0));
+        }
+        let kept: Vec<u64> = prints.iter().copied().filter(|p| table.clone().entry(*p, Timestamp(0)).1).collect();
+        assert!(kept.len() > 990);
+        table.widen();
+        for print in kept {
+            assert!(table.entry(print, Timestamp(0)).1);
+        }
+        assert!(!table.entry(7, Timestamp(0)).1);
     }
 
     #[test]
