@@ -2,8 +2,13 @@
 
 /// The largest frame that is read. libpcap's MAXIMUM_SNAPLEN is 262,144; TSO frames with headers and USB captures stay below it.
 pub const FRAME_BYTES: usize = 262_144;
-/// Frames held back to put files of one point into time order; dumpcap's interfaces interleave within far less.
-pub const REORDER_FRAMES: usize = 4096;
+/// Time over which frames of one file are held back to be put into order. dumpcap with two interfaces was seen to write frames
+/// 0.36 s late: the kernel hands over each interface's frames in blocks.
+pub const REORDER_NS: i64 = 1_000_000_000;
+/// Frames held back to put one file into time order, at most: 66 ms at a million frames per second.
+pub const REORDER_FRAMES: usize = 65_536;
+/// Frames held back at least, however far apart their times are: a clock may step.
+pub const REORDER_FRAMES_LEAST: usize = 4096;
 /// Nested tunnels that are followed; more is an attack or a loop.
 pub const TUNNEL_DEPTH: usize = 4;
 /// VLAN tags and MPLS labels that are walked over; providers stack two or three.
@@ -66,8 +71,8 @@ pub const MIGRATION_CHANNELS: usize = 1000;
 pub const PACED_FLOWS: usize = 64;
 /// Moments at which a migration stream had rested that are kept: the last before the switch-over is needed, and device state rests too.
 pub const RESTS: usize = 1024;
-/// Bytes of the frames held back to put one file into time order; 4096 full-size frames are 6 MiB, TSO frames make fewer.
-pub const REORDER_BYTES: usize = 16 << 20;
+/// Bytes of the frames held back: 44,000 full-size frames.
+pub const REORDER_BYTES: usize = 64 << 20;
 /// Bytes read from a file at once. Larger reads gain nothing, and 1 MiB stays in a core's own cache.
 pub const READ_BYTES: usize = 1 << 20;
 /// Frames that are looked ahead to learn whether a file is in time order before the first of them is handed on.

@@ -18,6 +18,7 @@ mod pcapng;
 mod point;
 mod reader;
 mod record;
+mod window;
 pub mod write;
 
 use std::path::{Path, PathBuf};
