@@ -81,7 +81,9 @@ pub fn csv(text: &str) -> Cow<'_, str> {
 /// For LaTeX text mode.
 pub fn latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    for c in visible(text).chars() {
+    let text = visible(text);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '\\' => out.push_str("\\textbackslash{}"),
             '{' | '}' | '$' | '&' | '#' | '_' | '%' => {
@@ -96,39 +98,74 @@ pub fn latex(text: &str) -> String {
             '"' => out.push_str("\\textquotedbl{}"),
             '\'' => out.push_str("\\textquotesingle{}"),
             '`' => out.push_str("\\textasciigrave{}"),
-            // Ligatures (--, ?`, !`, ,,) would change what is read.
-            '-' | '?' | '!' | ',' => {
+            // Ligatures would change what is read.
+            '-' | ',' => {
                 out.push(c);
-                out.push_str("{}");
+                if chars.peek() == Some(&c) {
+                    out.push_str("{}");
+                }
             }
             '[' | ']' => {
                 out.push('{');
                 out.push(c);
                 out.push('}');
             }
-            c => out.push(c),
+            '→' => out.push_str("$\\rightarrow$"),
+            '≈' => out.push_str("$\\approx$"),
+            '−' => out.push_str("$-$"),
+            '⁶' => out.push_str("$^6$"),
+            '–' => out.push_str("--"),
+            '…' => out.push_str("\\ldots{}"),
+            '\u{a0}' => out.push('~'),
+            // What T1 fonts have; for the rest pdfLaTeX stops with an error, whoever named a host so.
+            c if c.is_ascii() || ('\u{a1}'..='\u{17f}').contains(&c) => out.push(c),
+            c => _ = write!(out, "\\texttt{{U+{:04X}}}", c as u32),
         }
     }
     out
 }
 
-/// For a cell or a sentence in Markdown (CommonMark with GitHub's tables): every character with a meaning is escaped, HTML too.
+/// For a name from a capture in Markdown: a code span, in which only back-ticks and, in a table, bars have a meaning.
+pub fn markdown_code(text: &str) -> String {
+    let text = visible(text).replace('|', "\\|");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // CommonMark takes one space off at each end.
+    if text.starts_with('`') || text.ends_with('`') || longest > 0 {
+        format!("{fence} {text} {fence}")
+    } else {
+        format!("{fence}{text}{fence}")
+    }
+}
+
+/// For a cell or a sentence in Markdown (CommonMark with GitHub's additions): every character with a meaning is escaped, HTML too.
 pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    for c in visible(text).chars() {
+    let text = visible(text);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // No back-slash works for a bar inside code spans of tables, an entity does everywhere else too.
+            // A back-slash does not protect a bar everywhere in tables.
             '|' => out.push_str("&#124;"),
             // `://`, `@` and `www.` would become links by themselves.
-            ':' => out.push_str("&#58;"),
+            ':' if chars.peek() == Some(&'/') => out.push_str("&#58;"),
             '@' => out.push_str("&#64;"),
             '.' if out.len() >= 3 && out.is_char_boundary(out.len() - 3) && out[out.len() - 3..].eq_ignore_ascii_case("www") => {
                 out.push_str("&#46;");
             }
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '!' | '~' | '$' | '=' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            // At the start of a line: headings, lists, rules.
+            '#' | '+' | '-' | '=' if out.is_empty() => {
+                out.push('\\');
+                out.push(c);
+            }
+            '.' | ')' if !out.is_empty() && out.bytes().all(|b| b.is_ascii_digit()) => {
                 out.push('\\');
                 out.push(c);
             }
@@ -170,8 +207,12 @@ mod tests {
             latex(r"\input{/etc/passwd}%_#$&~^"),
             r"\textbackslash{}input\{/etc/passwd\}\%\_\#\$\&\textasciitilde{}\textasciicircum{}"
         );
-        assert_eq!(latex("a--b"), "a-{}-{}b");
-        assert_eq!(markdown("[x](javascript:1)|<b>"), r"\[x\]\(javascript&#58;1\)&#124;&lt;b&gt;");
+        assert_eq!(latex("a--b-c,,"), "a-{}-b-c,{},");
+        assert_eq!(markdown("[x](http://a)|<b>"), r"\[x\](http&#58;//a)&#124;&lt;b&gt;");
+        assert_eq!(markdown("- a-b"), r"\- a-b");
+        assert_eq!(markdown("12. x"), r"12\. x");
+        assert_eq!(markdown("1.5"), r"1\.5");
+        assert_eq!(markdown_code("a`b|"), r"`` a`b\| ``");
         assert_eq!(markdown("www.a.example"), "www&#46;a.example");
     }
 

@@ -6,13 +6,17 @@
 
 pub mod chart;
 pub mod document;
+pub mod draw;
 pub mod escape;
 pub mod headline;
 pub mod html;
 pub mod json;
+pub mod latex;
+pub mod markdown;
 pub mod number;
 mod output;
 pub mod qos;
+pub mod tables;
 pub mod text;
 pub mod words;
 
@@ -47,6 +51,13 @@ pub struct Format {
 pub const FORMATS: &[Format] = &[
     Format { name: "json", file: "report.json", what: "everything, for programs", write: json::write },
     Format { name: "html", file: "report.html", what: "everything, for people, in one page", write: html::write },
+    Format { name: "csv", file: "csv/", what: "tables for spreadsheets, with a data dictionary", write: tables::write_csv },
+    Format { name: "parquet", file: "parquet/", what: "tables for data frames, with a data dictionary", write: tables::write_parquet },
+    Format { name: "markdown", file: "report.md", what: "everything, for people, as text with tables", write: markdown::write },
+    Format { name: "latex", file: "latex/", what: "tables with booktabs and charts for a thesis", write: latex::write },
+    Format { name: "svg", file: "charts/", what: "the charts, to edit", write: draw::write_svg },
+    Format { name: "png", file: "charts/", what: "the charts, as pictures", write: draw::write_png },
+    Format { name: "pdf", file: "charts/", what: "the charts, for print", write: draw::write_pdf },
     Format { name: "text", file: "report.txt", what: "summary of one screen", write: text::write },
 ];
 

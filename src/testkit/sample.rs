@@ -307,7 +307,11 @@ fn grades(method: &str, indices: [Option<u8>; 4]) -> Grades {
         } else {
             Vec::new()
         },
-        notes: ["tiphon-source", "jitter-never-zero", "thesis-delay-is-gap"].iter().take(if method == "thesis" { 3 } else { 2 }).map(|n| (*n).to_owned()).collect(),
+        notes: ["tiphon-source", "jitter-never-zero", "thesis-delay-is-gap"]
+            .iter()
+            .take(if method == "thesis" { 3 } else { 2 })
+            .map(|n| (*n).to_owned())
+            .collect(),
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) fn text_width(text: &str, font: Font) -> f64 {
         c if c.is_ascii() => 0.61,
         c => 0.62 * c.width().unwrap_or(0) as f64,
     };
-    text.chars().map(ems).sum::<f64>() * font.size * if font.bold { 1.1 } else { 1.0 }
+    text.chars().map(ems).sum::<f64>() * font.size * if font.bold { 1.17 } else { 1.0 }
 }
 
 /// `text` cut so that it takes about `width` pixels at most.

@@ -18,11 +18,8 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
     let xs = || curves.iter().flat_map(|c| c.points.iter().filter(good)).map(|p| p.0).filter(|x| *x > 0.0);
     let (low, high) = (xs().reduce(f64::min)?, xs().reduce(f64::max)?);
     let log = high > low * 20.0;
-    let keys: Vec<Key> = curves
-        .iter()
-        .zip(CURVES)
-        .map(|(curve, color)| Key::new(fit(&curve.name, 260.0, super::canvas::LABEL), color, 1.0))
-        .collect();
+    let keys: Vec<Key> =
+        curves.iter().zip(CURVES).map(|(curve, color)| Key::new(fit(&curve.name, 260.0, super::canvas::LABEL), color, 1.0)).collect();
     let top = 6.0 + legend(None, &keys, LEFT, 6.0, RIGHT) + 28.0;
     let frame = Frame { left: LEFT, top, right: RIGHT, bottom: top + 240.0 };
     let x = if log {

@@ -16,6 +16,9 @@ const RIGHT: f64 = WIDTH - 14.0;
 /// Curves in one panel; more would not be told apart.
 const CURVES_SHOWN: usize = 6;
 
+/// Capture points that have a panel.
+const POINTS_SHOWN: usize = 8;
+
 enum Kind {
     Rate,
     Delay,
@@ -112,7 +115,7 @@ fn panels<'a>(report: &'a Report, words: Words) -> Vec<Panel<'a>> {
     let series = &report.series;
     let drawn = |curve: &&Curve| curve.points.iter().any(|(x, y)| x.is_finite() && y.is_finite());
     let mut panels = Vec::new();
-    for curve in series.throughput.iter().filter(drawn) {
+    for curve in series.throughput.iter().filter(drawn).take(POINTS_SHOWN) {
         let title = words.fill("panel.throughput", &[("point", &words.name("role", &curve.name))]);
         panels.push(Panel { title, kind: Kind::Rate, height: 86.0, curves: vec![(curve, BLUE)] });
     }

@@ -118,7 +118,12 @@ pub(super) fn anomalies(b: &mut Builder<'_>) -> Option<Section> {
     if !report.warnings.is_empty() {
         section.blocks.push(Block::List { items: report.warnings.iter().map(|w| sentence(w, words)).collect() });
     }
-    let columns = [(words.t("doc.kind"), "", false), (words.t("doc.count"), "", true), (words.t("doc.places"), "", false), (words.t("doc.detail"), "", false)];
+    let columns = [
+        (words.t("doc.kind"), "", false),
+        (words.t("doc.count"), "", true),
+        (words.t("doc.places"), "", false),
+        (words.t("doc.detail"), "", false),
+    ];
     let mut table = Table::new("anomalies", words.t("table.anomalies"), &columns);
     for anomaly in &report.anomalies {
         let places: Vec<String> = anomaly

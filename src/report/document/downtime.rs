@@ -16,7 +16,8 @@ pub(super) fn section(b: &mut Builder<'_>) -> Option<Section> {
     for (i, migration) in report.migrations.iter().enumerate() {
         if report.migrations.len() > 1 {
             let outcome = words.name("outcome", &migration.outcome);
-            section.heading(crate::report::escape::shown(&format!("{} {} ({outcome})", words.t("doc.migration"), migration.id)).into_owned());
+            section
+                .heading(crate::report::escape::shown(&format!("{} {} ({outcome})", words.t("doc.migration"), migration.id)).into_owned());
         } else {
             section.text(words.t("doc.downtime-intro"));
         }

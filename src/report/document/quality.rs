@@ -137,9 +137,7 @@ fn loss(words: Words) -> (Table, Fill) {
         let why = loss.why.as_deref();
         cells.push(method(table, loss.method.as_deref(), "loss-method", why, loss.percent.is_some(), words));
         cells.push(table.float(loss.percent, why, words));
-        for value in
-            [loss.lost, loss.expected, loss.misdelivered, loss.not_captured, loss.retransmitted, loss.reordered, loss.ambiguous]
-        {
+        for value in [loss.lost, loss.expected, loss.misdelivered, loss.not_captured, loss.retransmitted, loss.reordered, loss.ambiguous] {
             cells.push(table.known(value, why.or(Some(words.t("doc.not-by-method"))), words, |v| words.count(v)));
         }
     })

@@ -59,7 +59,16 @@ pub(super) fn facts(report: &Report, words: Words) -> Vec<(String, String)> {
     let why = report.vm.why.as_deref().map(|why| format!("; {}", words.sentence(why))).unwrap_or_default();
     add(words.t("vm"), format!("{vm} ({}{why})", words.name("source", &report.vm.source)));
     if let (Some(start), Some(end)) = (run.start, run.end) {
-        add(words.t("doc.captured"), format!("{} {} – {} UTC ({})", start.rfc3339().get(..10).unwrap_or_default(), start.clock(), end.clock(), words.ms((end - start).ms()).text()));
+        add(
+            words.t("doc.captured"),
+            format!(
+                "{} {} – {} UTC ({})",
+                start.rfc3339().get(..10).unwrap_or_default(),
+                start.clock(),
+                end.clock(),
+                words.ms((end - start).ms()).text()
+            ),
+        );
     }
     if let Some(bps) = run.link_bandwidth_bps {
         add(words.t("doc.link"), words.bps(bps).text());
@@ -105,7 +114,11 @@ pub(super) fn tiles(report: &Report, words: Words) -> Vec<Tile> {
     if let Some(migration) = main_migration(report) {
         let downtime = &migration.downtime;
         let label = |key: &'static str| {
-            if report.migrations.len() > 1 { format!("{} ({} {})", words.t(key), words.t("migration"), migration.id) } else { words.t(key).to_owned() }
+            if report.migrations.len() > 1 {
+                format!("{} ({} {})", words.t(key), words.t("migration"), migration.id)
+            } else {
+                words.t(key).to_owned()
+            }
         };
         tiles.push(interval(label("total-time"), migration.total_ms.as_ref(), None, words));
         tiles.push(interval(label("downtime.vm"), downtime.vm.ms.as_ref(), downtime.vm.why.as_deref(), words));
@@ -113,7 +126,11 @@ pub(super) fn tiles(report: &Report, words: Words) -> Vec<Tile> {
         if after(migration) == After::Never {
             network = Tile {
                 value: words.t("not-recovered").to_owned(),
-                detail: downtime.network.ms.as_ref().map_or_else(String::new, |ms| words.fill("doc.at-least", &[("ms", &words.ms(ms.lower).text())])),
+                detail: downtime
+                    .network
+                    .ms
+                    .as_ref()
+                    .map_or_else(String::new, |ms| words.fill("doc.at-least", &[("ms", &words.ms(ms.lower).text())])),
                 class: "bad",
                 ..network
             };
@@ -165,7 +182,8 @@ fn grade(report: &Report, words: Words) -> Option<Tile> {
     let rows = headline_rows(report);
     let row = rows.iter().find(|q| q.phase == "during").or(rows.first())?;
     let grades = row.grades.as_ref()?;
-    let label = words.fill("doc.grade-tile", &[("scale", &words.name("scale", &grades.scale)), ("phase", &words.name("phase", &row.phase))]);
+    let label =
+        words.fill("doc.grade-tile", &[("scale", &words.name("scale", &grades.scale)), ("phase", &words.name("phase", &row.phase))]);
     let label = shown(&label).into_owned();
     let Some(overall) = &grades.overall else { return Some(unknown(label, Some(words.t("doc.no-overall")), words)) };
     Some(Tile {
