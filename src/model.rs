@@ -494,6 +494,8 @@ pub struct Loss {
     pub misdelivered: Option<u64>,
     /// Proven delivered but in no capture.
     pub not_captured: Option<u64>,
+    /// Too big for a link on the way, and the sender was told so (path MTU discovery): neither lost nor expected.
+    pub refused: Option<u64>,
     /// Sent again.
     pub retransmitted: Option<u64>,
     /// Arrived late.

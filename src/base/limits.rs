@@ -101,6 +101,8 @@ pub const RESYNC_SEGMENTS: u16 = 64;
 pub const COMMENT_BYTES: usize = 4096;
 /// Conversations per point that the join thread remembers: the latest ones; a record is about 400 bytes.
 pub const JOIN_FLOWS: usize = 1 << 15;
+/// Segments told to be too big that are remembered: path MTU discovery needs one per conversation.
+pub const JOIN_REFUSED: usize = 256;
 /// Ranges sent again that are remembered per direction: the losses of the last seconds.
 pub const JOIN_AGAIN: usize = 64;
 /// Directions (protocol, addresses, called port) that paths are counted under; the rest share one.

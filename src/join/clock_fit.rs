@@ -95,7 +95,8 @@ impl Hulls {
     }
 
     /// The slopes between which lines obey all bounds, within the grain of the time stamps.
-    fn slopes(&self, best: &Line) -> (f64, f64) {
+    fn slopes(&self) -> (f64, f64) {
+        let best = self.line();
         let ok = |slope: f64| self.gap(slope) >= -2.0 * GRAIN;
         let edge = |far: f64| {
             if ok(far) {
@@ -117,7 +118,7 @@ impl Hulls {
 
     /// The greatest distance, between `from` and `to`, of the line from any other line that obeys all bounds.
     pub fn uncertainty(&self, line: &Line, from: f64, to: f64) -> f64 {
-        let (low, high) = self.slopes(line);
+        let (low, high) = self.slopes();
         let mut worst = 0f64;
         for i in 0..=64 {
             let slope = low + (high - low) * f64::from(i) / 64.0;

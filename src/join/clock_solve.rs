@@ -6,7 +6,7 @@
 
 use super::clock::{Clocks, Conversation, given};
 use super::clock_bins::Bin;
-use super::clock_fit::{Constraint, GRAIN, Hulls, pieces};
+use super::clock_fit::{Constraint, GRAIN, Hulls, Line, pieces};
 use crate::base::clock::{ClockChoice, ClockMap, Piece};
 use crate::base::role::Role;
 use crate::base::time::{Nanos, Timestamp};
@@ -153,8 +153,14 @@ fn course(c: &Conversation) -> Course {
 }
 
 /// What the common packets of `p` and a solved point `q` say of the offset of `p`, on `p`'s own clock.
-fn constraints(clocks: &Clocks, q: usize, solved: &PointClock, p: usize, origin: (Timestamp, i64), out: &mut Vec<Constraint>) -> u64 {
-    let slack = solved.map.uncertainty.map_or(0.0, |u| u.0 as f64);
+fn constraints(
+    clocks: &Clocks,
+    (q, solved, slack): (usize, &PointClock, Nanos),
+    p: usize,
+    origin: (Timestamp, i64),
+    out: &mut Vec<Constraint>,
+) -> u64 {
+    let slack = slack.0 as f64;
     let mut samples = 0;
     for conversation in &clocks.pair(p, q).conversations {
         let along = match course(conversation) {
@@ -197,7 +203,8 @@ fn against(clocks: &Clocks, solved: &[Option<PointClock>], spans: &[Option<(Time
         if let Some(clock) = clock
             && clock.method != Method::None
         {
-            samples += constraints(clocks, q, clock, p, origin, &mut all);
+            let slack = clock.map.uncertainty.unwrap_or(Nanos(0));
+            samples += constraints(clocks, (q, clock, slack), p, origin, &mut all);
         }
     }
     all.sort_by(|a, b| a.t.total_cmp(&b.t));
@@ -227,6 +234,26 @@ fn against(clocks: &Clocks, solved: &[Option<PointClock>], spans: &[Option<(Time
         samples,
         why: (steps > 0).then(|| format!("the clock was stepped or slewed {steps} times; {} pieces", steps + 1)),
     })
+}
+
+/// How far the difference of two points' times, each on its map, may be from the truth: what their common packets say, where that
+/// is better than the sum of both maps' uncertainties. `None` if unknown.
+pub fn between(clocks: &Clocks, solved: &[PointClock], spans: &[Option<(Timestamp, Timestamp)>], p: usize, q: usize) -> Option<Nanos> {
+    if p == q {
+        return Some(Nanos(0));
+    }
+    let sum = solved[p].map.uncertainty? + solved[q].map.uncertainty?;
+    let (p, q) = if solved[p].map.pieces.is_empty() { (q, p) } else { (p, q) };
+    let ([piece], Some(span)) = (&solved[p].map.pieces[..], spans[p]) else { return Some(sum) };
+    let origin = (span.0, piece.offset.0);
+    let mut all = Vec::new();
+    constraints(clocks, (q, &solved[q], Nanos(0)), p, origin, &mut all);
+    let Some(hulls) = Hulls::of(&all) else { return Some(sum) };
+    let times = || all.iter().map(|c| c.t);
+    let (from, to) = (times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max));
+    let line = Line { at_zero: 0.0, slope: piece.drift_ppb, margin: 0.0 };
+    let own = hulls.uncertainty(&line, from, to);
+    Some(sum.min(Nanos(own.ceil() as i64)))
 }
 
 /// What can be said of a point whose common packets do not enclose its offset.

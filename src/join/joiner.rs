@@ -7,6 +7,8 @@
 //! A packet is judged when every point has been read well past the moment at which it was sent ([`HORIZON`]). If the table is
 //! full before that, the oldest packet leaves as [`Proof::Unknown`] unless it had been seen elsewhere: full is not lost.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashSet;
 
 use super::clock::Clocks;
@@ -16,10 +18,10 @@ use super::matcher_flows::{Ends, EndsBook, EndsId, FlowBook, FlowRecord, NO_ENDS
 use super::passage::{Passage, Passages, Proof};
 use super::sighting::{Batch, Sighting, flag, mix, piece_copy, piece_key};
 use crate::base::clock::ClockChoice;
-use crate::base::limits::{MATCHER_PACKETS, POINTS};
+use crate::base::limits::{JOIN_REFUSED, MATCHER_PACKETS, POINTS};
 use crate::base::net::Side;
 use crate::base::role::Role;
-use crate::base::time::{NS_PER_MS, NS_PER_S, Timestamp};
+use crate::base::time::{NS_PER_MS, NS_PER_S, Nanos, Timestamp};
 use crate::flow::FlowId;
 
 /// How long a packet may be under way before it counts as not having arrived: longer than queues hold packets.
@@ -61,12 +63,21 @@ pub struct Counters {
 pub struct Joined {
     /// Per point.
     pub clocks: Vec<PointClock>,
+    /// Uncertainty of the difference of two points' times on the reference clock, for delays between them: row by row.
+    pub between: Vec<Option<Nanos>>,
     /// Per point: first and last packet on its own clock; `None` if it saw none.
     pub spans: Vec<Option<(Timestamp, Timestamp)>>,
     /// By [`super::matcher_flows::EndsId`] minus one.
     pub ends: Vec<Ends>,
     /// Counts.
     pub counters: Counters,
+}
+
+impl Joined {
+    /// Uncertainty of the time from `p` to `q`; `None` if unknown.
+    pub fn between(&self, p: usize, q: usize) -> Option<Nanos> {
+        *self.between.get(p * self.clocks.len() + q)?
+    }
 }
 
 #[derive(Default)]
@@ -85,6 +96,8 @@ pub struct Joiner<S> {
     clocks: Clocks,
     ends: EndsBook,
     answers: [HashSet<u64>; 2],
+    /// Sequence numbers of segments that were told to be too big, the latest.
+    refused: VecDeque<u32>,
     counters: Counters,
     room: usize,
     sink: S,
@@ -106,6 +119,7 @@ impl<S: Passages> Joiner<S> {
             clocks: Clocks::new(roles, choice),
             ends: EndsBook::default(),
             answers: Default::default(),
+            refused: VecDeque::new(),
             counters: Counters::default(),
             room: room.max(2),
             sink,
@@ -171,7 +185,9 @@ impl<S: Passages> Joiner<S> {
         self.counters.ends_folded = self.ends.folded;
         let spans: Vec<_> = self.points.iter().map(|p| p.first.map(|first| (first, p.last))).collect();
         let clocks = clock_solve::solve(&self.clocks, &self.roles, &spans);
-        (Joined { clocks, spans, ends: self.ends.list, counters: self.counters }, self.sink)
+        let points = spans.len();
+        let between = (0..points * points).map(|i| clock_solve::between(&self.clocks, &clocks, &spans, i / points, i % points)).collect();
+        (Joined { clocks, between, spans, ends: self.ends.list, counters: self.counters }, self.sink)
     }
 
     fn sight(&mut self, point: usize, s: &Sighting) {
@@ -185,12 +201,18 @@ impl<S: Passages> Joiner<S> {
             }
             self.answers[0].insert(answer(s.seq));
         }
+        if s.has(flag::TOO_BIG) {
+            if self.refused.len() >= JOIN_REFUSED {
+                self.refused.pop_front();
+            }
+            self.refused.push_back(s.seq);
+        }
         let (mut piece, mut ends) = (s.len, NO_ENDS);
         if let Some(flow) = s.flow {
             match state.flows.get(flow) {
                 Some(record) => {
                     piece = record.note(s);
-                    ends = record.dirs[s.side().index()].ends;
+                    ends = if s.has(flag::NOTICE) { NO_ENDS } else { record.dirs[s.side().index()].ends };
                 }
                 None => state.flows.unknown += 1,
             }
@@ -432,6 +454,9 @@ impl<S: Passages> Joiner<S> {
         }
         let Some(record) = self.record(entry) else { return Proof::None };
         let side = entry.side();
+        if self.refused.contains(&entry.head) {
+            return Proof::Refused;
+        }
         if record.sent_again(side, (entry.seq, entry.len), at) {
             return Proof::None;
         }
@@ -457,6 +482,9 @@ impl<S: Passages> Joiner<S> {
     fn paths(&mut self, entry: &Entry, slot: u32) -> EndsId {
         let (first, side) = (usize::from(entry.first), entry.side());
         let (Some(flow), Some(record)) = (entry.flow, self.record(entry)) else { return entry.ends };
+        if entry.flags & flag::NOTICE != 0 {
+            return NO_ENDS;
+        }
         let known = record.dirs[side.index()].known;
         if entry.seen.is_power_of_two() {
             return known;

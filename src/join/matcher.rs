@@ -34,6 +34,8 @@ pub struct Entry {
     copy: u32,
     /// Sequence number, or echo identifier and number.
     pub seq: u32,
+    /// Sequence number of the frame that it is a piece of.
+    pub head: u32,
     /// Acknowledgment number of a TCP segment.
     pub ack: u32,
     /// Payload bytes.
@@ -47,7 +49,7 @@ pub struct Entry {
     /// Points that saw it, one bit each.
     pub seen: u16,
     /// Flags of all sightings.
-    pub flags: u16,
+    pub flags: u32,
     /// The point whose sighting made the entry.
     pub first: u8,
     /// Joined to another entry: waits only to leave its queue.
@@ -88,7 +90,7 @@ pub struct Piece {
 }
 
 /// Flags of a packet seen twice: whose side sent it stays as the first point said, and a key is strong if both say so.
-fn merged(first: u16, other: u16) -> u16 {
+fn merged(first: u32, other: u32) -> u32 {
     let own = flag::STRONG | flag::SERVER | flag::FIRST;
     (first | other & !own) & (other | !flag::STRONG)
 }
@@ -216,6 +218,7 @@ impl Matcher {
             before: NONE,
             copy,
             seq,
+            head: s.seq,
             ack: s.ack,
             len,
             wire: s.wire,
@@ -277,7 +280,7 @@ impl Matcher {
     pub fn join(
         &mut self,
         point: usize,
-        (at, wire, flags): (Timestamp, u32, u16),
+        (at, wire, flags): (Timestamp, u32, u32),
         Piece { key, copy, .. }: Piece,
         near: impl Fn(&Entry, &[Timestamp]) -> bool,
     ) -> Option<(u32, bool)> {

@@ -11,6 +11,8 @@ pub enum Proof {
     None,
     /// It arrived: its bytes were acknowledged and never sent again, or its echo was answered.
     Arrived,
+    /// It was too big for a link on the way, and its sender was told so (path MTU discovery, RFC 1191).
+    Refused,
     /// An echo request that nobody answered.
     Unanswered,
     /// Its bytes were seen at the other point, cut differently: it arrived, but which frame it was is unknown.
@@ -37,7 +39,7 @@ pub struct Passage<'a> {
     /// Bytes of its frame on the wire.
     pub wire: u32,
     /// Flags of its sightings, [`super::sighting::flag`].
-    pub flags: u16,
+    pub flags: u32,
     /// Which of several equal packets was seen where is not certain: its times mean nothing, its count does.
     pub vague: bool,
     /// What else is known.

@@ -35,7 +35,7 @@ pub struct Sighting {
     /// Bytes of the frame on the wire.
     pub wire: u32,
     /// [`flag`].
-    pub flags: u16,
+    pub flags: u32,
     /// Maximum segment size that a SYN announced, else 0.
     pub mss: u16,
     /// TTL or hop limit; 0 if not IP.
@@ -45,37 +45,41 @@ pub struct Sighting {
 /// Bits of [`Sighting::flags`].
 pub mod flag {
     /// Sent by the server side of its conversation.
-    pub const SERVER: u16 = 1;
+    pub const SERVER: u32 = 1;
     /// TCP payload: a byte range that may be cut differently elsewhere.
-    pub const RANGE: u16 = 1 << 1;
+    pub const RANGE: u32 = 1 << 1;
     /// A TCP segment with valid acknowledgment number.
-    pub const ACK: u16 = 1 << 2;
+    pub const ACK: u32 = 1 << 2;
     /// SYN.
-    pub const SYN: u16 = 1 << 3;
+    pub const SYN: u32 = 1 << 3;
     /// FIN.
-    pub const FIN: u16 = 1 << 4;
+    pub const FIN: u32 = 1 << 4;
     /// Carries the timestamps option.
-    pub const STAMPS: u16 = 1 << 5;
+    pub const STAMPS: u32 = 1 << 5;
     /// Sent again, as its point judges it.
-    pub const RETRANSMITTED: u16 = 1 << 6;
+    pub const RETRANSMITTED: u32 = 1 << 6;
     /// Sent once, late, as its point judges it.
-    pub const REORDERED: u16 = 1 << 7;
+    pub const REORDERED: u32 = 1 << 7;
     /// Data seen before, cause unknown.
-    pub const AMBIGUOUS: u16 = 1 << 8;
+    pub const AMBIGUOUS: u32 = 1 << 8;
     /// An ICMP echo request.
-    pub const ECHO_REQUEST: u16 = 1 << 9;
+    pub const ECHO_REQUEST: u32 = 1 << 9;
     /// An ICMP echo reply.
-    pub const ECHO_REPLY: u16 = 1 << 10;
+    pub const ECHO_REPLY: u32 = 1 << 10;
     /// Captured inside a tunnel.
-    pub const TUNNELLED: u16 = 1 << 11;
+    pub const TUNNELLED: u32 = 1 << 11;
     /// To a group: several hosts receive it.
-    pub const GROUP: u16 = 1 << 12;
+    pub const GROUP: u32 = 1 << 12;
     /// The key alone identifies the packet: two different packets have it only by chance.
-    pub const STRONG: u16 = 1 << 13;
+    pub const STRONG: u32 = 1 << 13;
     /// The first frame of a conversation at its point.
-    pub const FIRST: u16 = 1 << 14;
+    pub const FIRST: u32 = 1 << 14;
     /// TCP.
-    pub const TCP: u16 = 1 << 15;
+    pub const TCP: u32 = 1 << 15;
+    /// An ICMP message that is no echo: a host or router on the way may have sent it in another's name.
+    pub const NOTICE: u32 = 1 << 16;
+    /// Of these: a packet was too big to be carried on. [`super::Sighting::seq`] is the sequence number of the TCP segment it quotes.
+    pub const TOO_BIG: u32 = 1 << 17;
 }
 
 impl Sighting {
@@ -131,7 +135,16 @@ impl Sighting {
                     }
                     other => {
                         let kind = match other {
-                            Transport::Icmp(icmp) => u64::from(icmp.kind) << 8 | u64::from(icmp.code),
+                            Transport::Icmp(icmp) => {
+                                out.flags |= flag::NOTICE;
+                                // RFC 1191 section 4, RFC 4443 section 3.2.
+                                let too_big = if icmp.v6 { icmp.kind == 2 } else { (icmp.kind, icmp.code) == (3, 4) };
+                                if let Some(seq) = quoted_sequence(packet.payload).filter(|_| too_big) {
+                                    out.flags |= flag::TOO_BIG;
+                                    out.seq = seq;
+                                }
+                                u64::from(icmp.kind) << 8 | u64::from(icmp.code)
+                            }
                             _ => 0,
                         };
                         let fragment = ip.fragment.map_or(0, |(at, more)| 2 | u64::from(at) << 2 | u64::from(more));
@@ -205,7 +218,7 @@ impl Sighting {
 
     /// True if any of `bits` is set.
     #[inline]
-    pub fn has(&self, bits: u16) -> bool {
+    pub fn has(&self, bits: u32) -> bool {
         self.flags & bits != 0
     }
 }
@@ -280,6 +293,18 @@ pub(super) fn range_base(ack: u32) -> u64 {
 #[inline]
 pub(super) fn piece_key(base: u64, seq: u32, len: u32) -> u64 {
     mix(base, u64::from(seq) << 32 | u64::from(len))
+}
+
+/// The sequence number of the TCP segment that an ICMP error quotes: its IP header and at least 8 bytes (RFC 792).
+fn quoted_sequence(quote: &[u8]) -> Option<u32> {
+    let first = *quote.first()?;
+    let (protocol, header) = match first >> 4 {
+        4 => (*quote.get(9)?, usize::from(first & 15) * 4),
+        6 => (*quote.get(6)?, 40),
+        _ => return None,
+    };
+    let bytes = quote.get(header + 4..header + 8).filter(|_| protocol == 6)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
 fn mac_bits(mac: [u8; 6]) -> u64 {

@@ -375,6 +375,7 @@ fn qos() -> Vec<Qos> {
                         expected: Some(expected),
                         misdelivered: Some(if phase == "during" { 17 } else { 0 }),
                         not_captured: Some(0),
+                        refused: Some(0),
                         retransmitted: Some(lost * 2),
                         reordered: Some(0),
                         ambiguous: Some(0),

@@ -7,6 +7,7 @@
 //! - *not captured*: not in the capture of the other end although it is proven to have been there (acknowledged, answered,
 //!   or seen further on);
 //! - *ambiguous*: seen leaving and not arriving while the other capture demonstrably missed packets;
+//! - *refused*: too big for a link on the way, and the sender was told so (path MTU discovery): no loss;
 //! - not counted: sent before the other capture began or after it ended, or to a node that was not captured.
 
 use super::stay::{Home, Stays};
@@ -51,6 +52,8 @@ pub struct Fates {
     pub outside: u64,
     /// Left the full table before they could be judged.
     pub unknown: u64,
+    /// Too big for a link on the way; the sender was told and sent smaller ones.
+    pub refused: u64,
     /// Of directions that never were seen at both ends.
     pub elsewhere: u64,
     /// Pieces of frames that were cut otherwise at the sender, and count there.
@@ -133,7 +136,7 @@ impl<'a> Figures<'a> {
         }
         match self.heading(path, seen, point) {
             Some(true) => kind.proof == Proof::Arrived,
-            Some(false) => !matches!(kind.proof, Proof::Unknown | Proof::Recut),
+            Some(false) => !matches!(kind.proof, Proof::Unknown | Proof::Recut | Proof::Refused),
             None => false,
         }
     }
@@ -231,8 +234,8 @@ impl<'a> Figures<'a> {
             return if kind.proof == Proof::Arrived { &mut fates.delivered } else { &mut fates.misdelivered };
         }
         match kind.proof {
-            Proof::Arrived if captured => return &mut fates.not_captured,
             Proof::Recut => return &mut fates.delivered,
+            Proof::Refused => return &mut fates.refused,
             Proof::Unknown => return &mut fates.unknown,
             _ => {}
         }
@@ -244,6 +247,9 @@ impl<'a> Figures<'a> {
             if !self.covers(target, (at, soonest), (at, latest)) {
                 return &mut fates.outside;
             }
+        }
+        if kind.proof == Proof::Arrived {
+            return &mut fates.not_captured;
         }
         if self.near_miss(target, at) { &mut fates.ambiguous } else { &mut fates.lost }
     }
@@ -290,6 +296,7 @@ impl<'a> Figures<'a> {
             return loss;
         }
         loss.method = Some("matched".to_owned());
+        loss.refused = Some(f.refused);
         loss.lost = Some(f.lost);
         loss.expected = Some(expected);
         loss.percent = Some(f.lost as f64 / expected as f64 * 100.0);
@@ -339,14 +346,14 @@ impl<'a> Figures<'a> {
                 return;
             }
             sum.merge(&delays);
-            let mut both = Nanos(0);
-            for p in [m.x, m.y] {
-                match self.map(p).uncertainty {
-                    Some(u) => both += u,
-                    None => unknown = self.joined.clocks[p].why.clone().or(Some("the clocks could not be related".to_owned())),
+            match self.joined.between(m.x, m.y) {
+                Some(u) => unsure = unsure.max(u),
+                None => {
+                    let mut clocks = [m.x, m.y].into_iter().map(|p| &self.joined.clocks[p]);
+                    let why = clocks.find(|c| c.map.uncertainty.is_none()).and_then(|c| c.why.clone());
+                    unknown = why.or(Some("the clocks could not be related".to_owned()));
                 }
             }
-            unsure = unsure.max(both);
         });
         let absent = |why: String| Delay { samples: 0, uncertainty_ms: Some(unsure.ms()), why: Some(why), ..Delay::default() };
         let Some(median) = sum.quantile(0.5) else {
