@@ -19,6 +19,15 @@ use crate::flow::{FlowId, Moment};
 /// A sender that has data answers an acknowledgment within microseconds; one that waits longer had nothing to send.
 const REST: Nanos = Nanos(200_000);
 
+/// A segment that left after a rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// The segment.
+    pub moment: Moment,
+    /// From the acknowledgment of everything before it.
+    pub idle: Nanos,
+}
+
 /// One direction of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct Lane {
@@ -37,7 +46,7 @@ pub struct Lane {
     /// From the last payload segment to the acknowledgment of everything, in nanoseconds: a round trip at the sender, the time
     /// of the stack at the receiver.
     pub answers: Histogram,
-    rests: VecDeque<Moment>,
+    rests: VecDeque<Rest>,
     next: Option<u32>,
     acked: Option<u32>,
     acked_at: Timestamp,
@@ -63,7 +72,7 @@ impl Lane {
             if self.rests.len() == RESTS {
                 self.rests.pop_front();
             }
-            self.rests.push_back(when);
+            self.rests.push_back(Rest { moment: when, idle: when.at - self.acked_at });
         }
         let end = tcp.seq.wrapping_add(len);
         if self.next.is_none_or(|next| distance(next, end) > 0) {
@@ -85,9 +94,10 @@ impl Lane {
         }
     }
 
-    /// The last segment at or before `at` that left after a rest: what was sent from it on until `at` was written no earlier.
-    pub fn rested_before(&self, at: Timestamp) -> Option<Moment> {
-        self.rests.iter().rev().find(|m| m.at <= at).copied()
+    /// The last segment at or before `at` that left after a rest of at least `idle`: what was sent from it on until `at` was
+    /// written no earlier.
+    pub fn rested_before(&self, at: Timestamp, idle: Nanos) -> Option<Moment> {
+        self.rests.iter().rev().find(|r| r.moment.at <= at && r.idle >= idle).map(|r| r.moment)
     }
 }
 
@@ -199,8 +209,8 @@ mod tests {
         go(2000, Side::Client, 349, 1, 5); // After a rest.
         go(2010, Side::Client, 354, 1, 1000);
         let lane = &pace.of(flow).unwrap().lanes[0];
-        assert_eq!(lane.rested_before(Timestamp(1999 * US)), None);
-        assert_eq!(lane.rested_before(Timestamp(2010 * US)).unwrap().place.frame, 2000);
+        assert_eq!(lane.rested_before(Timestamp(1999 * US), Nanos(0)), None);
+        assert_eq!(lane.rested_before(Timestamp(2010 * US), Nanos(1_000_000)).unwrap().place.frame, 2000);
         assert_eq!((lane.segments, lane.outgoing, lane.bytes), (6, 6, 1405));
         assert_eq!((lane.answers.count(), lane.answers.min()), (2, Some(100 * US)));
     }
@@ -225,6 +235,6 @@ mod tests {
         }
         let lane = &pace.of(FlowId(0)).unwrap().lanes[0];
         assert_eq!(lane.rests.len(), RESTS);
-        assert_eq!(lane.rests.back().unwrap().at, Timestamp((RESTS as i64 + 7) * 1000 * US));
+        assert_eq!(lane.rests.back().unwrap().moment.at, Timestamp((RESTS as i64 + 7) * 1000 * US));
     }
 }

@@ -9,7 +9,7 @@
 //! paused.
 
 use super::histogram::Histogram;
-use super::presence::silence::{Longest, Ranked, Silence, Silences};
+use super::presence::silence::{Longest, Ranked};
 use crate::base::net::Side;
 use crate::base::time::{Nanos, Timestamp};
 use crate::decode::{Packet, Tcp, Transport};
@@ -53,6 +53,33 @@ impl Ranked for Wait {
     }
 }
 
+/// A time without packets between two hosts, wanted or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Last packet before.
+    pub start: Moment,
+    /// First packet after.
+    pub end: Moment,
+    /// When what `start` answers had been sent from here: a reply to an echo request, an acknowledgment of data. Its sender ran then or later.
+    pub answers: Option<Timestamp>,
+}
+
+impl Quiet {
+    /// Length.
+    pub fn length(&self) -> Nanos {
+        self.end.at - self.start.at
+    }
+}
+
+impl Ranked for Quiet {
+    fn rank(&self) -> i64 {
+        self.length().0
+    }
+    fn ended(&self) -> Timestamp {
+        self.end.at
+    }
+}
+
 /// What one side of a channel sent.
 #[derive(Clone, Debug, Default)]
 pub struct Direction {
@@ -69,8 +96,10 @@ pub struct Direction {
     /// Between requests of the other side, in nanoseconds.
     pub asks: Histogram,
     waits: Option<Longest<Wait>>,
-    /// All times without packets, wanted or not; kept for pairs of hosts.
-    silences: Option<Silences>,
+    /// Kept for pairs of hosts.
+    quiet: Option<Longest<Quiet>>,
+    /// When what the last packet answers had been sent from here.
+    last_answers: Option<Timestamp>,
     asked: Option<Timestamp>,
     asked_again: Option<Timestamp>,
     heard: Option<Timestamp>,
@@ -90,12 +119,14 @@ pub struct Unanswered {
 }
 
 impl Direction {
-    fn sent(&mut self, Sent { when, kind, alone, resent, pair, .. }: Sent) {
+    fn sent(&mut self, Sent { when, kind, alone, resent, pair, rtt, .. }: Sent) {
         self.packets += 1;
         let before = self.last.replace(when);
         if let (true, Some(last)) = (pair, before) {
-            self.silences.get_or_insert_with(|| Longest::new(last.at)).offer(Silence { start: last, end: when });
+            let quiet = Quiet { start: last, end: when, answers: self.last_answers };
+            self.quiet.get_or_insert_with(|| Longest::new(last.at)).offer(quiet);
         }
+        self.last_answers = rtt.map(|rtt| when.at - Nanos(rtt));
         let (asked, asked_again, asks) = (self.asked.take(), self.asked_again.take(), self.pending);
         let heard = self.heard.take();
         self.pending = 0;
@@ -133,9 +164,14 @@ impl Direction {
         self.waits.iter().flat_map(Longest::iter)
     }
 
-    /// Times without packets, wanted or not; `None` for channels that are no pair of hosts, and before the second packet.
-    pub fn silences(&self) -> Option<&Silences> {
-        self.silences.as_ref()
+    /// The longest times without packets, wanted or not; `None` for channels that are no pair of hosts, and before the second packet.
+    pub fn quiet(&self) -> Option<&Longest<Quiet>> {
+        self.quiet.as_ref()
+    }
+
+    /// When what the last packet answers had been sent from here; only for pairs of hosts.
+    pub fn last_answers(&self) -> Option<Timestamp> {
+        self.last_answers
     }
 
     /// How long the longest wait is that contains or follows `at` and was not kept.
@@ -160,6 +196,8 @@ struct Sent {
     resent: bool,
     /// Counted for the pair of hosts, not for its channel.
     pair: bool,
+    /// Round trip that it completes.
+    rtt: Option<i64>,
 }
 
 /// What a packet means for waiting.
@@ -200,7 +238,7 @@ impl ServiceWatch {
         let tcp = matches!(packet.transport, Transport::Tcp(_));
         let alone = !tcp || seen.from == Side::Server;
         let resent = tcp && seen.verdict == Verdict::Retransmitted;
-        let sent = Sent { when: Moment { at: packet.at, place: packet.place }, kind, tcp, alone, resent, pair: false };
+        let sent = Sent { when: Moment { at: packet.at, place: packet.place }, kind, tcp, alone, resent, pair: false, rtt: seen.rtt };
         self.count(channel, seen.from, sent);
         if let Some((pair, swapped)) = pair {
             let from = if swapped { seen.from.other() } else { seen.from };

@@ -52,14 +52,14 @@ pub fn infer(points: &[VmView<'_>], given_macs: &[Mac], given_ips: &[IpAddr]) ->
     if ips.is_empty() && !macs.is_empty() {
         ips = ips_of(points, &macs);
     }
-    if !given && ips.is_empty() {
+    if !given && ips.iter().all(|ip| is_link_local(*ip)) {
         match served(points) {
             Ok((ip, how)) => {
-                ips = vec![ip];
+                ips.insert(0, ip);
                 if macs.is_empty() {
                     macs = macs_of(points, &ips);
                 }
-                why = Some(how.to_owned());
+                why = Some(why.map_or_else(|| how.to_owned(), |w| format!("{w}; its IP address: {how}")));
             }
             Err(not) => why = Some(why.map_or_else(|| not.clone(), |w| format!("{w}; its IP address is not known: {not}"))),
         }

@@ -15,8 +15,7 @@ use crate::base::role::Role;
 use crate::base::time::{Nanos, Timestamp};
 use crate::flow::Moment;
 use crate::measure::meter::ChannelKey;
-use crate::measure::presence::silence::Silence;
-use crate::measure::service::{Direction, Wait};
+use crate::measure::service::{Direction, Quiet, Wait};
 use crate::model;
 
 /// Waits outside the pause count when longer than this many usual ones, and than a moment that people notice.
@@ -65,10 +64,27 @@ fn vm_side(inputs: &Inputs<'_>, key: &ChannelKey) -> Option<Side> {
     }
 }
 
+/// The latest moment at which something was sent at the client that the VM answered, with its answer: the VM ran then or later. Only answers
+/// that came before `until` (reference clock) count.
+pub(super) fn last_answered(inputs: &Inputs<'_>, until: Timestamp) -> Option<(usize, Moment, Timestamp)> {
+    let (index, view) = client(inputs)?;
+    let until = view.own(until) - view.uncertainty();
+    let pairs = view.meter.channels.iter().enumerate().filter(|(_, c)| c.key.proto == 0);
+    let directions = pairs.filter_map(|(i, c)| {
+        let side = vm_side(inputs, &c.key)?;
+        Some(&view.services.track(i as u32)?.sides[side.index()])
+    });
+    let answers = directions.flat_map(|d| {
+        let kept = d.quiet().into_iter().flat_map(|q| q.iter()).map(|q| (q.start, q.answers));
+        kept.chain(d.last.map(|last| (last, d.last_answers())))
+    });
+    answers.filter(|(moment, _)| moment.at <= until).filter_map(|(moment, sent)| Some((index, moment, sent?))).max_by_key(|a| a.2)
+}
+
 /// Where on the client's clock the pause lies.
 #[derive(Clone, Copy)]
 enum Anchor {
-    /// Within these two.
+    /// From the guest's stop, at the latest, to its resume, at the latest.
     Pause(Timestamp, Timestamp),
     /// Only the VM's first announcement after it is known.
     Announced(Timestamp),
@@ -82,7 +98,8 @@ fn anchor(inputs: &Inputs<'_>, view: &PointView<'_>, pause: Option<Pause>) -> An
     let slack = view.uncertainty();
     if let Some(pause) = pause {
         let end = pause.end.map_or_else(|| inputs.span.map_or(pause.start.upper, |s| s.1.max(pause.start.upper)), |e| e.upper);
-        return Anchor::Pause(view.own(pause.start.lower) - slack, view.own(end) + slack);
+        // From where on the guest stands still for certain: from below the stop may not be known at all.
+        return Anchor::Pause(view.own(pause.start.upper.min(end)) - slack, view.own(end) + slack);
     }
     let (from, to) = inputs.span.map_or((Timestamp::MIN, Timestamp::MAX), |(from, _)| (view.own(from), Timestamp::MAX));
     let of_vm = |m: &Mac| inputs.macs.contains(m);
@@ -167,7 +184,7 @@ fn network(
     }
     let Some(silence) = longest(direction, anchor) else {
         window.why = Some(unseen(direction, anchor));
-        if let (Some(over), Some(silences)) = (anchor.over(), direction.silences()) {
+        if let (Some(over), Some(silences)) = (anchor.over(), direction.quiet()) {
             if direction.last.is_some_and(|l| l.at > over) {
                 let bound = silences.forgotten_around(over).ms();
                 let pause = vm.map_or((0.0, bound), |p| (p.lower.min(bound), p.estimate));
@@ -215,13 +232,14 @@ fn network(
 }
 
 /// The longest time without a packet of the VM that touches the pause.
-fn longest(direction: &Direction, anchor: Anchor) -> Option<Silence> {
-    direction.silences()?.iter().filter(|s| anchor.touches(s.start.at, s.end.at)).max_by_key(Silence::length)
+fn longest(direction: &Direction, anchor: Anchor) -> Option<Quiet> {
+    let quiet = direction.quiet()?;
+    quiet.iter().filter(|s| anchor.touches(s.start.at, s.end.at)).max_by_key(Quiet::length)
 }
 
 /// Why there is no such time.
 fn unseen(direction: &Direction, anchor: Anchor) -> String {
-    match (anchor.over(), direction.silences()) {
+    match (anchor.over(), direction.quiet()) {
         (None, _) => "no pause to relate it to: no migration was completed in this capture".to_owned(),
         (Some(over), _) if direction.last.is_some_and(|l| l.at <= over) => {
             "the VM sent nothing to the client after the pause, and was asked for nothing".to_owned()
@@ -237,7 +255,7 @@ fn unseen(direction: &Direction, anchor: Anchor) -> String {
 fn ended_by(
     inputs: &Inputs<'_>,
     view: &PointView<'_>,
-    silence: Silence,
+    silence: Quiet,
     wait: Option<&Wait>,
     direction: &Direction,
 ) -> (&'static str, Option<String>) {

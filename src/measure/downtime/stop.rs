@@ -32,26 +32,28 @@ pub(super) fn stop(inputs: &Inputs<'_>) -> Result<Stop, String> {
     let mut why = Vec::new();
     let upper = upper(inputs, &mut why).ok_or("no point holds the end of the migration stream")?;
     let from_guest = last_frame(inputs, upper.at);
-    let from_stream = last_rest(inputs);
+    let from_stream = last_rest(inputs).or_else(|| last_rest_received(inputs, &mut why));
+    let from_client = if from_guest.is_none() { last_answer(inputs, upper.at) } else { None };
     if from_guest.is_none() && !inputs.macs.is_empty() && inputs.has(Role::Source) {
         why.push("no frame of the VM was captured on the source before the stop".to_owned());
     }
     if from_stream.is_none() {
         why.push("no pre-copy byte left the source after a rest: the send buffer may have delayed them".to_owned());
     }
-    let lower = [&from_guest, &from_stream].into_iter().flatten().max_by_key(|b| b.at);
+    let lower = [&from_guest, &from_client, &from_stream].into_iter().flatten().max_by_key(|b| b.at);
     let first = inputs.span.map(|s| s.0);
+    let flushed = flushed(inputs);
     let (low, estimate) = match lower {
         None => {
             why.push("from below the stop is bounded by the start of the migration only".to_owned());
             let low = first.map_or(upper.at, |f| f.min(upper.at));
-            (low, upper.seen - SYNC)
+            (low, flushed.map_or(upper.seen - SYNC, |f| f + SYNC))
         }
         Some(low) if from_stream.as_ref().is_some_and(|s| s.at == low.at) => {
             let middle = low.seen + Nanos((upper.seen - low.seen).0 / 2);
             (low.at, middle.min(low.seen + SYNC))
         }
-        Some(low) => (low.at, low.seen.max(upper.seen - SYNC)),
+        Some(low) => (low.at, low.seen.max(flushed.map_or(upper.seen - SYNC, |f| f + SYNC))),
     };
     let interval = if low <= upper.at {
         Interval::new(low, estimate, upper.at)
@@ -59,7 +61,7 @@ pub(super) fn stop(inputs: &Inputs<'_>) -> Result<Stop, String> {
         why.push("the bounds of the stop contradict each other: the clocks are not related as well as they say".to_owned());
         Interval::new(upper.at, estimate, low)
     };
-    let evidence = [from_guest, from_stream, Some(upper)].into_iter().flatten().collect();
+    let evidence = [from_guest, from_client, from_stream, Some(upper)].into_iter().flatten().collect();
     Ok(Stop { interval, why, evidence })
 }
 
@@ -115,9 +117,46 @@ fn last_rest(inputs: &Inputs<'_>) -> Option<Bound> {
         migration
             .channels
             .iter()
-            .filter_map(|c| p.pace.of(c.flow)?.lanes[c.report.sender.index()].rested_before(before))
+            .filter_map(|c| p.pace.of(c.flow)?.lanes[c.report.sender.index()].rested_before(before, Nanos(0)))
             .max_by_key(|m| m.at)
             .map(|m| inputs.not_before(i, m, m.at, "last pre-copy segment that left after a rest"))
     });
     found.max_by_key(|b| b.at)
+}
+
+/// A rest of the stream at the destination this long is no delay of the network: QEMU's rate limit works in steps of 100 ms.
+const LONG_REST: Nanos = Nanos(10_000_000);
+
+/// The last segment before the switch-over that came to the destination after a long rest, less a round trip.
+fn last_rest_received(inputs: &Inputs<'_>, why: &mut Vec<String>) -> Option<Bound> {
+    let found = inputs.points.iter().enumerate().filter(|(_, p)| p.role == Role::Destination).filter_map(|(i, p)| {
+        let migration = p.migration?;
+        let line = &migration.timeline;
+        // From the SYN to the first byte it takes a round trip at least.
+        let way = line.first_byte?.at.at - line.syn?.at;
+        let before = line.switchover_first?.earliest.at - Nanos(1);
+        migration
+            .channels
+            .iter()
+            .filter_map(|c| p.pace.of(c.flow)?.lanes[c.report.sender.index()].rested_before(before, LONG_REST))
+            .max_by_key(|m| m.at)
+            .map(|m| inputs.not_before(i, m, m.at - way, "last pre-copy segment that came after a rest"))
+    });
+    let found = found.max_by_key(|b| b.at)?;
+    why.push("the source was not captured: from below the stop is bounded by the stream at the destination, less a round trip".to_owned());
+    Some(found)
+}
+
+/// What the client sent last that the VM answered before it stopped.
+fn last_answer(inputs: &Inputs<'_>, until: Timestamp) -> Option<Bound> {
+    let (point, moment, sent) = super::client::last_answered(inputs, until)?;
+    Some(inputs.not_before(point, moment, sent, "last answer of the VM at the client before the stop"))
+}
+
+/// When QEMU flushed the end of pre-copy, if that went out by itself: the guest ran then, unless the send buffer held it back.
+fn flushed(inputs: &Inputs<'_>) -> Option<Timestamp> {
+    inputs.by_role(Role::Source).find_map(|(_, p)| {
+        let mark = p.migration?.timeline.last_flush.filter(Mark::is_exact)?;
+        Some(p.reference(mark.at.at))
+    })
 }

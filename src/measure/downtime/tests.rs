@@ -31,6 +31,7 @@ struct Point {
     pace: Pace,
     migration: Option<Observed>,
     clock: ClockMap,
+    asked: Option<i64>,
 }
 
 impl Point {
@@ -49,6 +50,7 @@ impl Point {
             pace,
             migration: None,
             clock,
+            asked: None,
         }
     }
 
@@ -84,7 +86,11 @@ impl Point {
         let key = FlowKey { proto: 1, client: Endpoint::new(PEER_IP, 0), server: Endpoint::new(VM_IP, 0) };
         let channel = self.meter.channel_of(&key);
         let from = if reply { Side::Server } else { Side::Client };
-        let seen = Observation { flow: FlowId(1), from, verdict: Verdict::New, goodput: 56, rtt: None, gap_before: 0, first: false };
+        let rtt = if reply { self.asked.take().map(|asked| (us - asked) * US) } else { None };
+        if !reply {
+            self.asked = Some(us);
+        }
+        let seen = Observation { flow: FlowId(1), from, verdict: Verdict::New, goodput: 56, rtt, gap_before: 0, first: false };
         self.meter.packet(&packet, &seen, channel);
         self.services.packet(&packet, &seen, channel, self.meter.pair_of(channel));
     }
@@ -245,9 +251,11 @@ impl World {
             [(self.rest - 100_000, 60_000), (self.rest, 5), (self.end_section, 1000), (self.end_section + 10, 1000), (self.eof - 100, 50)]
         {
             source.segment(at, seq, len, Some(at + 300));
+            destination.segment(at + 80, seq, len, Some(at + 100));
             seq += len;
         }
         let line = |p: &Point, way: i64| Timeline {
+            syn: p.mark(500).map(|m| m.at),
             first_byte: p.mark(1000 + way),
             last_part: p.mark(self.rest - 100_000 + way),
             switchover_first: p.mark(self.end_section + way),

@@ -53,7 +53,11 @@ impl Point {
 
     fn arp(&mut self, ms: i64, rarp: bool, mac: Mac, ip: [u8; 4]) {
         let operation = if rarp { 3 } else { 1 };
-        self.packet(ms, mac, Net::Arp(Arp { rarp, operation, sender_mac: mac, sender_ip: ip.into(), target_mac: mac, target_ip: ip.into() }));
+        self.packet(
+            ms,
+            mac,
+            Net::Arp(Arp { rarp, operation, sender_mac: mac, sender_ip: ip.into(), target_mac: mac, target_ip: ip.into() }),
+        );
     }
 
     fn migration(&mut self, switch_ms: i64) {
