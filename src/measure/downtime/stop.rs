@@ -43,17 +43,16 @@ pub(super) fn stop(inputs: &Inputs<'_>) -> Result<Stop, String> {
     let lower = [&from_guest, &from_client, &from_stream].into_iter().flatten().max_by_key(|b| b.at);
     let first = inputs.span.map(|s| s.0);
     let flushed = flushed(inputs);
-    let (low, estimate) = match lower {
-        None => {
+    let low = lower.map_or_else(
+        || {
             why.push("from below the stop is bounded by the start of the migration only".to_owned());
-            let low = first.map_or(upper.at, |f| f.min(upper.at));
-            (low, flushed.map_or(upper.seen - SYNC, |f| f + SYNC))
-        }
-        Some(low) if from_stream.as_ref().is_some_and(|s| s.at == low.at) => {
-            let middle = low.seen + Nanos((upper.seen - low.seen).0 / 2);
-            (low.at, middle.min(low.seen + SYNC))
-        }
-        Some(low) => (low.at, low.seen.max(flushed.map_or(upper.seen - SYNC, |f| f + SYNC))),
+            first.map_or(upper.at, |f| f.min(upper.at))
+        },
+        |low| low.at,
+    );
+    let estimate = match flushed.or(from_stream.as_ref().map(|s| s.seen)) {
+        Some(flushed) => (flushed + Nanos((upper.seen - flushed).0 / 2)).min(flushed + SYNC),
+        None => upper.seen - SYNC,
     };
     let interval = if low <= upper.at {
         Interval::new(low, estimate, upper.at)
