@@ -96,4 +96,4 @@ pub enum Event {
 pub const PROTOCOLS: &[Protocol] = &[migration::QEMU, nbd::NBD, http::HTTP, http::HTTP2, tls::TLS];
 
 /// The protocols over UDP.
-pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[];
+pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[quic::QUIC];

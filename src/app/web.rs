@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Event;
 use super::http::{Exchange, Http2, HttpEvent};
-use super::quic::QuicEvent;
+use super::quic::{QuicConnection, QuicEvent};
 use super::tls::{TlsConnection, TlsEvent};
 use super::video::MediaEvent;
 use crate::base::limits::{HTTP_EXCHANGES, WEB_CONNECTIONS, WEB_CURVES};
@@ -21,6 +21,8 @@ pub struct WebLedger {
     pub http2: Vec<Http2>,
     /// TLS connections.
     pub tls: Vec<TlsConnection>,
+    /// QUIC connections.
+    pub quic: Vec<QuicConnection>,
     /// Names by which servers were called, per conversation.
     hosts: HashMap<FlowId, Box<str>>,
     /// Curves of arrivals that are kept.
@@ -97,8 +99,21 @@ impl WebLedger {
         self.exchanges.push(exchange);
     }
 
-    fn quic(&mut self, _: FlowId, event: QuicEvent) {
-        match event {}
+    fn quic(&mut self, flow: FlowId, event: QuicEvent) {
+        match event {
+            QuicEvent::Hello(hello) => {
+                if let Some(name) = &hello.2.server_name {
+                    self.name(flow, name);
+                }
+            }
+            QuicEvent::Connection(connection) => {
+                if self.quic.len() < WEB_CONNECTIONS {
+                    self.quic.push(*connection);
+                } else {
+                    self.left_out.connections += 1;
+                }
+            }
+        }
     }
 
     fn media(&mut self, _: FlowId, event: MediaEvent) {
@@ -119,11 +134,11 @@ impl WebLedger {
     /// How much of the web this point can tell: exchanges that are complete, and all that was seen. To choose among points.
     pub fn weight(&self) -> (usize, usize) {
         let complete = self.exchanges.iter().filter(|e| e.complete && e.response_body.missing == 0).count();
-        (complete, self.exchanges.len() + self.tls.len() + self.http2.len())
+        (complete, self.exchanges.len() + self.tls.len() + self.quic.len() + self.http2.len())
     }
 
     /// True if nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.exchanges.is_empty() && self.http2.is_empty() && self.tls.is_empty()
+        self.exchanges.is_empty() && self.http2.is_empty() && self.tls.is_empty() && self.quic.is_empty()
     }
 }

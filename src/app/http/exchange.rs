@@ -108,6 +108,8 @@ pub enum Incomplete {
     OneSided,
     /// The sender closed before the announced end.
     ClosedEarly,
+    /// The client closed before the response was over: it did not want the rest.
+    Abandoned,
     /// The conversation was reset.
     Reset,
     /// The capture ended, or the conversation was idle until it did.
@@ -125,6 +127,7 @@ impl Incomplete {
             Self::NoResponse => "no_response",
             Self::OneSided => "one_sided",
             Self::ClosedEarly => "closed_early",
+            Self::Abandoned => "abandoned",
             Self::Reset => "reset",
             Self::CaptureEnded => "capture_ended",
             Self::Limit => "limit",

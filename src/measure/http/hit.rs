@@ -32,11 +32,11 @@ pub(super) fn hits(exchanges: &[&Exchange], clock: &ClockMap, windows: &[Window]
             let next = resumed(e, clock, start.max(asked), end);
             let retried = !e.complete
                 && by_target.get(&name(e)).is_some_and(|list| list.iter().any(|(t, ok)| *ok && *t > asked && *t - asked <= RETRY_WITHIN));
-            let effect = match (e.complete && !e.failed(), retried) {
+            // What went on after the VM was back survived, whatever became of it later.
+            let survived = e.complete || next.is_some_and(|n| n >= end);
+            let effect = match (survived && !e.failed(), retried) {
                 (true, _) => "delayed",
                 (false, true) => "retried",
-                // It may go on after the capture.
-                (false, false) if e.why == Some(Incomplete::CaptureEnded) && next.is_some() => "delayed",
                 (false, false) => "failed",
             };
             let total = over.filter(|_| e.complete).map(|o| (o - asked).ms());
@@ -64,7 +64,7 @@ pub(super) fn hits(exchanges: &[&Exchange], clock: &ClockMap, windows: &[Window]
 
 /// Its end is in the capture, whole or not.
 fn is_over(e: &Exchange) -> bool {
-    e.complete || matches!(e.why, Some(Incomplete::Reset | Incomplete::ClosedEarly | Incomplete::Gap | Incomplete::NoResponse))
+    e.complete || e.why.is_some_and(|w| !matches!(w, Incomplete::CaptureEnded | Incomplete::Limit | Incomplete::OneSided))
 }
 
 fn name<'a>(e: &'a Exchange) -> (std::net::IpAddr, std::net::IpAddr, Option<&'a str>, &'a str) {

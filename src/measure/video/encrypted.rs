@@ -53,7 +53,15 @@ fn flows(web: &WebLedger) -> Vec<Flow<'_>> {
         first: c.first.map(|m| m.at),
         over: "TLS",
     });
-    tls.collect()
+    let quic = web.quic.iter().map(|c| Flow {
+        key: c.key,
+        host: c.host(),
+        bytes: c.bytes[Side::Server.index()],
+        arrivals: &c.arrivals,
+        first: c.first.map(|m| m.at),
+        over: "QUIC",
+    });
+    tls.chain(quic).collect()
 }
 
 /// TLS also carries migrations, databases and much else.

@@ -36,9 +36,9 @@ pub struct Supply {
     pub even: bool,
     /// No more media will come: the end of the presentation was fetched.
     pub whole: bool,
-    /// The media was still wanted at this time although it did not come: the model runs to here. `None`: the viewer left, or
-    /// nothing tells; the model ends with the media that came.
-    pub wanted_until: Option<Timestamp>,
+    /// The media was still wanted at this time although it did not come, and how that is known: the model runs to here. `None`: the
+    /// viewer left, or nothing tells; the model ends with the media that came.
+    pub wanted_until: Option<(Timestamp, &'static str)>,
 }
 
 /// What the model says.
@@ -62,7 +62,7 @@ impl Playback {
     /// Sum of the stalls in seconds; open ones count to the end of the model.
     pub fn stalled_s(&self) -> f64 {
         let end = |to: Option<Timestamp>, from| to.or(self.end).unwrap_or(from);
-        self.stalls.iter().map(|(from, to)| (end(*to, *from) - *from).seconds()).sum()
+        self.stalls.iter().map(|(from, to)| (end(*to, *from) - *from).seconds()).fold(0.0, |sum, s| sum + s)
     }
 }
 
@@ -82,7 +82,7 @@ pub fn play(supply: &Supply, options: &PlaybackOptions) -> Playback {
     let Some(&(last, _)) = supply.points.last() else { return model.out };
     if supply.whole {
         model.finish(last);
-    } else if let Some(until) = supply.wanted_until.filter(|u| *u > last) {
+    } else if let Some(until) = supply.wanted_until.map(|w| w.0).filter(|u| *u > last) {
         model.run(until, 0.0);
     }
     model.end()
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_download_that_never_goes_on_ends_in_an_open_stall() {
-        let out = play(&Supply { wanted_until: Some(s(30.0)), ..segments(&[0.0, 2.0]) }, &PlaybackOptions::default());
+        let out = play(&Supply { wanted_until: Some((s(30.0), "")), ..segments(&[0.0, 2.0]) }, &PlaybackOptions::default());
         assert_eq!(out.stalls, [(s(4.0), None)]);
         assert!((out.stalled_s() - 26.0).abs() < 1e-6);
         let left = play(&segments(&[0.0, 2.0]), &PlaybackOptions::default());

@@ -150,8 +150,8 @@ impl Session {
         } else {
             "A segment can be played when its last byte has come, not before.".to_owned()
         });
-        if supply.wanted_until.is_some() {
-            self.assumptions.push("The download that did not end was still wanted at the end of the capture.".to_owned());
+        if let Some((_, why)) = supply.wanted_until {
+            self.assumptions.push(format!("The viewer still waited for media when the capture ended: {why}."));
         } else if !supply.whole {
             self.assumptions.push("The viewer wanted nothing beyond what was fetched: the model ends with the media that came.".to_owned());
         }

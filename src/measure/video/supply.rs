@@ -104,10 +104,13 @@ fn switches(pieces: &[Piece]) -> u64 {
     count
 }
 
-/// Until when the viewer waited for more, as far as the capture tells: a download that did not end and was not repeated, or a VM
-/// that never came back.
-pub(super) fn wanted(session: &Session, fetches: &[&Fetch<'_>], context: &Context<'_>) -> Option<Timestamp> {
+/// Until when the viewer waited for more, and what tells so: a download that did not end, or a VM that never came back.
+pub(super) fn wanted(session: &Session, fetches: &[&Fetch<'_>], context: &Context<'_>) -> Option<(Timestamp, &'static str)> {
     let last = fetches.iter().max_by_key(|f| f.asked)?;
     let gone = context.vm_ips.contains(&session.server) && context.windows.iter().any(|w| w.end.is_none());
-    (last.unfinished() || gone).then_some(context.end)
+    match (last.unfinished(), gone) {
+        (true, _) => Some((context.end, "a download had not ended")),
+        (false, true) => Some((context.end, "the server never came back")),
+        (false, false) => None,
+    }
 }

@@ -212,10 +212,13 @@ impl Pairing {
 
     /// The response under way is over.
     pub fn response_done(&mut self, why: Option<Incomplete>, out: &mut dyn Emit<Event>) {
+        let gave_up = self.client_closed;
         if let Some(open) = self.reading() {
             open.phase = Phase::Done;
-            if let Some(why) = why {
-                open.blame(why);
+            match why {
+                Some(Incomplete::Reset | Incomplete::ClosedEarly | Incomplete::CaptureEnded) if gave_up => open.blame(Incomplete::Abandoned),
+                Some(why) => open.blame(why),
+                None => {}
             }
             if let Some(tap) = open.tap.take() {
                 let learned = tap.finish(&open.exchange.target);
