@@ -1,6 +1,7 @@
 //! From what the points say to the report.
 
 mod migrations;
+mod paths;
 mod web;
 
 use std::collections::BTreeMap;
@@ -164,11 +165,21 @@ fn relate(points: &mut [Known], joined: Option<&Joined>) {
     }
 }
 
-/// Makes the report.
-pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> (Report, Vec<ClockMap>) {
+/// The roles of the points, told from what they saw.
+pub(super) fn roles(run: &RunSpec, points: Vec<PointResult>) -> Vec<Role> {
+    let mut points: Vec<Known> = points.into_iter().map(Known::new).collect();
+    identify(run, &mut points);
+    points.iter().map(|p| p.role).collect()
+}
+
+/// Makes the report; `inferred` marks points whose role was told by [`roles`].
+pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[bool]) -> (Report, Vec<ClockMap>) {
     let mut points: Vec<Known> = read.points.into_iter().map(Known::new).collect();
     relate(&mut points, read.joined.as_ref());
     let vm = identify(run, &mut points);
+    for (point, _) in points.iter_mut().zip(inferred).filter(|p| *p.1) {
+        point.role_given = false;
+    }
     let spans: Vec<_> = points.iter().filter_map(Known::span).collect();
     let start = spans.iter().map(|s| s.0).min();
     let end = spans.iter().map(|s| s.1).max();
@@ -195,6 +206,9 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read) -> (Report, V
     let context = rows::Context { vm_ips: &vm.ips, phases: &phases, switch, link_bps: run.link_bandwidth_bps };
     let views: Vec<View<'_>> = points.iter().filter_map(view_of).collect();
     report.qos = rows::rows(&views, &context);
+    if let (Some(joined), Some(meter)) = (&read.joined, &read.paths) {
+        paths::fill(&mut report.qos, &points, &vm, &report.migrations, &phases, joined, meter);
+    }
     for row in &mut report.qos {
         row.grades = grade::grade(&options.scale, row, options.method, run.link_bandwidth_bps);
         row.thesis_grades = grade::grade(&options.scale, row, grade::Method::Thesis, run.link_bandwidth_bps);

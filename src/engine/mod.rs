@@ -14,7 +14,8 @@ use crate::base::limits::POINTS;
 use crate::base::role::Role;
 use crate::error::{Error, Result};
 use crate::grade::{self, Method, Scale};
-use crate::join::joiner::{Joined, Joiner};
+use crate::join::{Joined, Joiner};
+use crate::measure::path::PathMeter;
 use crate::model::Report;
 use crate::run::RunSpec;
 
@@ -54,6 +55,7 @@ impl Default for Options {
 struct Read {
     points: Vec<PointResult>,
     joined: Option<Joined>,
+    paths: Option<PathMeter>,
 }
 
 /// Reads all points of a run, each in its own thread, and joins them in this one.
@@ -76,9 +78,9 @@ fn read_points(run: &RunSpec, options: &Options) -> Result<Read> {
             })
             .collect();
         let joined = several.then(|| {
-            let mut joiner = Joiner::new(&roles, options.clock.clone(), ());
+            let mut joiner = Joiner::new(&roles, options.clock.clone(), PathMeter::new(&roles));
             join::drive(&mut joiner, &inboxes);
-            joiner.finish().0
+            joiner.finish()
         });
         let results: Vec<Result<PointResult>> = threads
             .into_iter()
@@ -90,7 +92,8 @@ fn read_points(run: &RunSpec, options: &Options) -> Result<Read> {
     if options.stop.load(Ordering::Relaxed) || points.iter().any(|p| p.stopped) {
         return Err(Error::new("stopped before the end: no report was written"));
     }
-    Ok(Read { points, joined })
+    let (joined, paths) = joined.unzip();
+    Ok(Read { points, joined, paths })
 }
 
 /// Analyzes a run.
@@ -108,5 +111,18 @@ pub fn analyze(run: &RunSpec, options: &Options) -> Result<Report> {
 /// As [`analyze`].
 pub fn analyze_in_full(run: &RunSpec, options: &Options) -> Result<(Report, Vec<ClockMap>)> {
     let read = read_points(run, options)?;
-    Ok(assemble::report(run, options, read))
+    let stdin = run.points.iter().flat_map(|p| &p.paths).any(|p| p.as_os_str() == "-");
+    if run.points.len() > 1 && !stdin && run.points.iter().any(|p| p.role == Role::Unknown) {
+        // Which clock is the reference and what counts as the VM's path depends on the roles: once they are told, the points are
+        // read again with them.
+        let roles = assemble::roles(run, read.points);
+        if roles.iter().any(|r| *r != Role::Unknown) {
+            let mut told = run.clone();
+            let inferred: Vec<bool> = run.points.iter().map(|p| p.role == Role::Unknown).collect();
+            told.points.iter_mut().zip(&roles).for_each(|(p, role)| p.role = *role);
+            return Ok(assemble::report(&told, options, read_points(&told, options)?, &inferred));
+        }
+        return Ok(assemble::report(run, options, read_points(run, options)?, &[]));
+    }
+    Ok(assemble::report(run, options, read, &[]))
 }
