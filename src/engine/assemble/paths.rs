@@ -18,10 +18,12 @@ use crate::model::{Migration, Qos, Vm};
 /// Where the VM was when, by the migrations that were completed.
 fn stays(points: &[Known], migrations: &[Migration]) -> Stays {
     let at = |role: &str| points.iter().position(|p| p.role.name() == role && p.role != Role::Unknown);
+    let from = |m: &Migration| at(&m.from.role).or_else(|| at(Role::Source.name()).filter(|_| m.from.role.is_empty()));
+    let to = |m: &Migration| at(&m.to.role).or_else(|| at(Role::Destination.name()).filter(|_| m.to.role.is_empty()));
     let done: Vec<&Migration> = migrations.iter().filter(|m| m.outcome == "completed").collect();
     let Some(first) = done.first() else {
         // It stayed where it was: on the node that a migration would have left, if one was tried.
-        return match migrations.first().and_then(|m| at(&m.from.role)) {
+        return match migrations.first().and_then(from) {
             Some(point) => Stays::always(point),
             None => Stays::unknown(),
         };
@@ -32,10 +34,10 @@ fn stays(points: &[Known], migrations: &[Migration]) -> Stays {
             let vm = &m.downtime.vm;
             let stopped = vm.start.map(|s| s.estimate).or(m.end)?;
             let resumed = vm.end.map(|e| e.estimate).or(m.end);
-            Some((stopped, resumed, at(&m.to.role)))
+            Some((stopped, resumed, to(m)))
         })
         .collect();
-    if moves.is_empty() { Stays::unknown() } else { Stays::moved(at(&first.from.role), &moves) }
+    if moves.is_empty() { Stays::unknown() } else { Stays::moved(from(first), &moves) }
 }
 
 /// Puts one-way delay, its jitter and matched loss into the rows between the client and the VM, where they can be known.
