@@ -130,7 +130,17 @@ const FIELDS: [&str; 15] = [
 /// What tshark says of the first frames of a file: the values of each field, outermost first.
 fn tshark(path: &Path, count: u32) -> Vec<Vec<Vec<String>>> {
     let mut command = Command::new("tshark");
-    command.args(["-n", "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.analyze_sequence_numbers:FALSE", "-T", "fields", "-E", "separator=|"]);
+    command.args([
+        "-n",
+        "-o",
+        "tcp.desegment_tcp_streams:FALSE",
+        "-o",
+        "tcp.analyze_sequence_numbers:FALSE",
+        "-T",
+        "fields",
+        "-E",
+        "separator=|",
+    ]);
     command.arg("-c").arg(count.to_string()).arg("-r").arg(path);
     for field in FIELDS {
         command.args(["-e", field]);

@@ -178,15 +178,15 @@ impl Fragments {
         if !more && datagram.total.is_none() && datagram.pieces.last().is_none_or(|last| last.end <= end) {
             datagram.total = Some(end);
         }
-        if datagram.is_complete() {
-            if let Some(datagram) = self.take(&key) {
-                self.done.push_back((now, key));
-                if self.done.len() > DONE {
-                    self.done.pop_front();
-                }
-                counters.reassembled += 1;
-                return Added::Whole(Box::new(datagram.finish(true)));
+        if datagram.is_complete()
+            && let Some(datagram) = self.take(&key)
+        {
+            self.done.push_back((now, key));
+            if self.done.len() > DONE {
+                self.done.pop_front();
             }
+            counters.reassembled += 1;
+            return Added::Whole(Box::new(datagram.finish(true)));
         }
         Added::Held
     }

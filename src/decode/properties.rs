@@ -100,7 +100,8 @@ fn packet() -> impl Strategy<Value = (u16, Vec<u8>)> {
 
 /// An Ethernet frame, plain, tagged, or in a tunnel of any kind.
 fn ethernet() -> impl Strategy<Value = Vec<u8>> {
-    let plain = (any::<([u8; 6], [u8; 6])>(), packet()).prop_map(|((a, b), (ethertype, body))| kit::ethernet(Mac(a), Mac(b), ethertype, &body));
+    let plain =
+        (any::<([u8; 6], [u8; 6])>(), packet()).prop_map(|((a, b), (ethertype, body))| kit::ethernet(Mac(a), Mac(b), ethertype, &body));
     let wrap = |frame: Vec<u8>, how: u8, id: u32, (src, dst): (IpAddr, IpAddr)| {
         let id = id & 0xff_ffff;
         let udp = |port, payload: &[u8]| kit::ip_frame(&kit::Ip::new(src, dst), 17, &kit::udp(50000, port, payload));

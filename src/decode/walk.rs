@@ -13,6 +13,7 @@ use crate::base::limits::TUNNEL_DEPTH;
 use crate::capture::LinkType;
 
 /// How a walk ended. Names the payload by its place in the buffer, so that it borrows nothing.
+#[allow(clippy::large_enum_variant, reason = "nearly every step is a packet, and it lives for one call")]
 pub(super) enum Step {
     /// At a packet.
     Packet(Packet<'static>, Range<usize>),

@@ -206,7 +206,8 @@ impl Duplicates {
         }
         let (value, echo) = tcp.timestamps.unwrap_or((0, 0));
         let ports = u64::from(tcp.src) << 48 | u64::from(tcp.dst) << 32 | u64::from(tcp.ack);
-        let key = mix(ends(ip.src, ip.dst), ports ^ 0x9e37_79b9_7f4a_7c15) ^ mix(u64::from(value) << 32 | u64::from(echo), 0xd6e8_feb8_6659_fd93);
+        let key =
+            mix(ends(ip.src, ip.dst), ports ^ 0x9e37_79b9_7f4a_7c15) ^ mix(u64::from(value) << 32 | u64::from(echo), 0xd6e8_feb8_6659_fd93);
         let stretch = Stretch {
             place: here.place,
             start: tcp.seq,
@@ -295,9 +296,7 @@ impl Senders {
         let key = mix(ends(ip.src, ip.dst), u64::from(ip.proto) ^ 0x9fb2_1c65_1e98_df25);
         let last = &mut self.last[(key >> 56) as usize];
         let key = key as u32;
-        if last.key != key {
-            *last = Numbered { key, ident: ip.ident, fingerprint, constant: false };
-        } else if last.ident != ip.ident {
+        if last.key != key || last.ident != ip.ident {
             *last = Numbered { key, ident: ip.ident, fingerprint, constant: false };
         } else if last.fingerprint != fingerprint {
             last.fingerprint = fingerprint;

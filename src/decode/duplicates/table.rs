@@ -77,7 +77,13 @@ impl Table {
     pub fn new() -> Self {
         let set = Set { tags: [0; WAYS], numbers: [0; WAYS] };
         let entry = Entry { time: FREE, tag: 0, slots: [Slot::default(); PLACES] };
-        Self { sets: vec![set; SETS].into_boxed_slice(), entries: vec![entry; SETS * WAYS].into_boxed_slice(), sets_used: SETS_ALONE, made: 0, reach: i64::MAX }
+        Self {
+            sets: vec![set; SETS].into_boxed_slice(),
+            entries: vec![entry; SETS * WAYS].into_boxed_slice(),
+            sets_used: SETS_ALONE,
+            made: 0,
+            reach: i64::MAX,
+        }
     }
 
     /// Uses all of the memory from now on: there are several places.
