@@ -98,8 +98,10 @@ pub fn of_one(migration: &Migration, words: Words) -> Headline {
     };
     match after(migration) {
         After::Never => {
-            let text = match &migration.downtime.network.ms {
-                Some(ms) => words.fill("headline.never-for", &[("outcome", &outcome), ("ms", &words.ms(ms.lower).text())]),
+            // An open window has no length but the one up to the end of the capture, which the services' windows tell too.
+            let open = open_windows(migration).filter_map(|window| window.ms).reduce(f64::max);
+            let text = match migration.downtime.network.ms.map(|ms| ms.lower).or(open) {
+                Some(ms) => words.fill("headline.never-for", &[("outcome", &outcome), ("ms", &words.ms(ms).text())]),
                 None => words.fill("headline.never", &[("outcome", &outcome)]),
             };
             Headline { severity: Severity::Bad, text }

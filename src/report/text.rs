@@ -70,20 +70,22 @@ fn head(report: &Report, words: Words, out: &mut Screen) {
 
 fn route(migration: &Migration) -> String {
     let end = |address: &Option<String>, role: &str| address.clone().unwrap_or_else(|| role.to_owned());
-    format!("{} → {}", end(&migration.from.address, &migration.from.role), end(&migration.to.address, &migration.to.role))
+    let [from, to] = [end(&migration.from.address, &migration.from.role), end(&migration.to.address, &migration.to.role)];
+    if from.is_empty() && to.is_empty() { String::new() } else { format!("{from} → {to}") }
 }
 
 fn in_detail(migration: &Migration, words: Words, out: &mut Screen) {
     let mode = migration.mode.as_deref().map_or_else(|| words.t("mode.unknown").into(), |mode| words.name("mode", mode));
-    let transport = migration.transport.join("+");
-    out.heading(words.t("text.migration"), &terminal(&format!("{} {mode}, {transport}, {}", migration.hypervisor, route(migration))));
-    let why = migration.outcome_why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let parts = [format!("{} {mode}", words.name("hypervisor", &migration.hypervisor)), migration.transport.join("+"), route(migration)];
+    let about: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    out.heading(words.t("text.migration"), &terminal(&about.join(", ")));
+    let why = migration.outcome_why.as_deref().map(|why| format!(": {}", words.sentence(why))).unwrap_or_default();
     out.field(words.t("outcome"), Style::Plain, &terminal(&format!("{}{why}", words.name("outcome", &migration.outcome))), 2);
     let total = migration.total_ms.as_ref().map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms_interval(ms));
     out.field(words.t("total-time"), Style::Plain, &total, 1);
     out.field(words.t("text.sent"), Style::Plain, &sent(migration, words), 1);
     if !migration.decoded {
-        let why = migration.why_not_decoded.as_deref().unwrap_or("");
+        let why = migration.why_not_decoded.as_deref().map_or_else(|| words.t("unknown.no-reason").into(), |why| words.sentence(why));
         out.field(words.t("text.stream"), Style::Notice, &terminal(&format!("{} {why}", words.t("text.not-decoded"))), 2);
     }
     let downtime = &migration.downtime;
@@ -132,13 +134,18 @@ fn sent(migration: &Migration, words: Words) -> String {
 }
 
 fn window(window: &Window, words: Words) -> String {
+    if window.recovered == Some(false) {
+        let why = window.why.as_deref().map(|why| words.sentence(why));
+        return match (&window.ms, why) {
+            (Some(ms), _) => words.fill("text.still-open", &[("ms", &words.ms(ms.lower).text())]),
+            (None, Some(why)) => terminal(&why).into_owned(),
+            (None, None) => words.t("not-recovered").to_owned(),
+        };
+    }
     let Some(ms) = &window.ms else {
-        let why = window.why.as_deref().map(|why| format!(": {}", terminal(why))).unwrap_or_default();
+        let why = window.why.as_deref().map(|why| format!(": {}", terminal(&words.sentence(why)))).unwrap_or_default();
         return format!("{}{why}", words.t("unknown"));
     };
-    if window.recovered == Some(false) {
-        return words.fill("text.still-open", &[("ms", &words.ms(ms.lower).text())]);
-    }
     let ended = window.ended_by.as_deref().map(|by| format!(", {} {}", words.t("ended-by"), terminal(&words.name("ended-by", by))));
     format!("{}{}", words.ms_interval(ms), ended.unwrap_or_default())
 }
@@ -176,7 +183,11 @@ fn in_lines(migrations: &[Migration], words: Words, out: &mut Screen) {
 }
 
 fn quality(report: &Report, words: Words, out: &mut Screen) {
-    let rows = qos::headline_rows(report);
+    let mut rows = qos::headline_rows(report);
+    // Three phases fill the line; the whole run is for a report without them.
+    if rows.len() > 3 {
+        rows.retain(|row| row.phase != "whole");
+    }
     let Some(first) = rows.first() else { return };
     out.blank();
     let path = terminal(&format!("{} → {}, {}", first.from, first.to, words.name("service", &first.service))).into_owned();
@@ -244,7 +255,7 @@ fn applications(report: &Report, words: Words, out: &mut Screen) {
                 parts.push(words.fill("text.startup", &[("ms", &words.ms(startup).text())]));
             }
         } else {
-            parts.push(format!("{} ({})", words.t("unknown"), video.why.as_deref().unwrap_or("-")));
+            parts.push(format!("{} ({})", words.t("unknown"), video.why.as_deref().map_or("–".into(), |why| words.sentence(why))));
         }
         out.field(words.t("text.video"), Style::Plain, &terminal(&parts.join(", ")), 2);
     }
@@ -267,7 +278,7 @@ fn warnings(report: &Report, words: Words, out: &mut Screen) {
             break;
         }
         let room = (LINES - out.len() - reserve).min(3);
-        out.wrapped(Style::Notice, "! ", &terminal(warning), room);
+        out.wrapped(Style::Notice, "! ", &terminal(&words.sentence(warning)), room);
         shown += 1;
     }
     if shown < report.warnings.len() {

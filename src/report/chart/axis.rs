@@ -42,7 +42,7 @@ impl Scale {
 
     /// Values for about `wanted` ticks, and how many decimals tell them apart.
     pub(super) fn ticks(&self, wanted: usize) -> (Vec<f64>, usize) {
-        if self.log { self.log_ticks() } else { self.linear_ticks(wanted) }
+        if self.log { self.log_ticks(wanted) } else { self.linear_ticks(wanted) }
     }
 
     fn linear_ticks(&self, wanted: usize) -> (Vec<f64>, usize) {
@@ -54,9 +54,11 @@ impl Scale {
         ((0..=count).map(|i| (first + i as f64) * step).collect(), decimals)
     }
 
-    fn log_ticks(&self) -> (Vec<f64>, usize) {
+    fn log_ticks(&self, wanted: usize) -> (Vec<f64>, usize) {
         let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
-        let factors: &[f64] = if last - first <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        // A decade has three round numbers; where there is no room for them, its first alone.
+        let decades = (self.high / self.low).log10();
+        let factors: &[f64] = if decades * 3.0 <= wanted as f64 * 1.6 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let all = (first..=last).flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e)));
         let ticks: Vec<f64> = all.filter(|v| *v >= self.low * 0.999 && *v <= self.high * 1.001).collect();
         (ticks, usize::MAX)

@@ -53,7 +53,9 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
         legend(Some(canvas), &keys, LEFT, 6.0, RIGHT);
         if strip {
             let frame = Frame { left: LEFT, top: first - 24.0, right: RIGHT, bottom: first - 6.0 };
-            canvas.text(words.t("legend.phases"), (LEFT - 6.0, first - 15.0), Anchor::Right, SMALL);
+            let phased = report.migrations.iter().any(|m| !m.phases.is_empty());
+            let name = if phased { words.t("legend.phases") } else { words.t("migration") };
+            canvas.text(name, (LEFT - 6.0, first - 15.0), Anchor::Right, SMALL);
             phase_strip(canvas, &report.migrations, origin, frame, x, words);
             lengths(canvas, report, origin, frame, x, words);
         }
@@ -150,7 +152,9 @@ fn one(canvas: &mut Canvas<'_>, panel: &Panel<'_>, frame: Frame, x: Scale, bands
     let y = if log {
         Scale::log(10f64.powf(least.log10().floor()), 10f64.powf(most.log10().ceil()), frame.bottom, frame.top)
     } else {
-        Scale::linear(0.0, round_up(most / divide), frame.bottom, frame.top)
+        // Packets come whole: no axis of theirs has halves.
+        let least = if matches!(panel.kind, Kind::Loss) { 4.0 } else { 0.0 };
+        Scale::linear(0.0, round_up((most / divide).max(least)), frame.bottom, frame.top)
     };
     let unit = if log { format!("{unit}, {}", words.t("axis.log")) } else { unit.to_owned() };
     shade(canvas, frame, x, bands);

@@ -50,6 +50,7 @@ fn kinds(migration: &Migration, n: usize, words: Words) -> Table {
         let open = window.recovered == Some(false);
         let length = match &window.ms {
             Some(ms) if open => Cell::bad(words.fill("doc.at-least", &[("ms", &words.ms(ms.lower).text())])),
+            None if open => Cell::bad(words.t("not-recovered")),
             ms => table.interval(ms.as_ref(), why, words),
         };
         let start = bounds(&mut table, window.start.as_ref(), why, words);

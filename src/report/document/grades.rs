@@ -81,7 +81,7 @@ fn side_by_side(rows: &[&Qos], words: Words) -> Table {
     let mut table = Table::new("grades", crate::report::escape::shown(&caption), &columns);
     for qos in rows {
         let (measured, thesis) = both(qos);
-        let span = words.fill("doc.phase-row", &[("phase", &words.name("phase", &qos.phase)), ("s", &words.plain(qos.seconds))]);
+        let span = format!("{} ({} s)", words.name("phase-row", &qos.phase), words.plain(qos.seconds));
         table.group(&span);
         for parameter in &PARAMETERS {
             let (value, why) = (parameter.measured)(qos, words);

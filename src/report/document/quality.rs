@@ -138,7 +138,9 @@ fn loss(words: Words) -> (Table, Fill) {
         cells.push(method(table, loss.method.as_deref(), "loss-method", why, loss.percent.is_some(), words));
         cells.push(table.float(loss.percent, why, words));
         for value in [loss.lost, loss.expected, loss.misdelivered, loss.not_captured, loss.retransmitted, loss.reordered, loss.ambiguous] {
-            cells.push(table.known(value, why.or(Some(words.t("doc.not-by-method"))), words, |v| words.count(v)));
+            // Where the percentage is known, `why` is a caveat to it, not the reason why another count is missing.
+            let why = why.filter(|_| loss.percent.is_none()).or(Some(words.t("doc.not-by-method")));
+            cells.push(table.known(value, why, words, |v| words.count(v)));
         }
     })
 }

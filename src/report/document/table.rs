@@ -7,6 +7,9 @@ use crate::base::time::Timestamp;
 use crate::report::escape::shown;
 use crate::report::words::Words;
 
+/// Rows from which a table has a window of its own on a screen.
+const LONG: usize = 60;
+
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -103,7 +106,7 @@ impl Table {
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.columns.len(), "{}", self.caption);
-        self.long = self.rows.len() >= 24;
+        self.long = self.rows.len() >= LONG;
         self.rows.push(Row { cells, group: false, total: false });
     }
 
