@@ -374,15 +374,14 @@ impl Line<'_> {
         for wait in self.direction.waits() {
             let start = self.start(&wait, usual);
             let length = wait.end.at - start;
-            let known = !matches!(self.anchor, Anchor::Migration(..));
+            // A client that sends nothing by itself misses nothing; one whose TCP sends again had got no answer.
+            let known = !matches!(self.anchor, Anchor::Migration(..)) && (self.from_vm || wait.resent);
             let (paused, in_pause) = (self.anchor.touches(start, wait.end.at), known && self.recovery.touches(start, wait.end.at));
             let limit = match usual {
                 // What was asked after the pause and before the network was back had to wait for long, or was not hit.
                 Some(usual) if in_pause && !paused => Nanos(usual.0.saturating_mul(UNUSUAL)),
-                Some(usual) if in_pause && self.from_vm => usual,
-                // A client that paused itself is worth a line only if it did so for longer than it may by chance.
-                Some(usual) if in_pause => usual + Nanos(usual.0 / 2),
-                Some(usual) if self.from_vm || wait.resent => Nanos(usual.0.saturating_mul(UNUSUAL)).max(NOTICED),
+                Some(usual) if in_pause => usual,
+                Some(usual) => Nanos(usual.0.saturating_mul(UNUSUAL)).max(NOTICED),
                 None if in_pause => SMALL,
                 _ => continue,
             };
