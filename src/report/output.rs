@@ -1,5 +1,8 @@
 //! Files of a report: written whole or not at all.
 
+// Reports are written here, and nowhere else.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -177,10 +177,10 @@ impl Source for PointSource {
     #[inline]
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>> {
         let (at, frame) = loop {
-            if let Some(Slot { state: State::Open(file), .. }) = self.slots.get(self.current) {
-                if let Some(record) = file.ready().filter(|r| r.at <= self.bound) {
-                    break (record.at, record.frame);
-                }
+            if let Some(Slot { state: State::Open(file), .. }) = self.slots.get(self.current)
+                && let Some(record) = file.ready().filter(|r| r.at <= self.bound)
+            {
+                break (record.at, record.frame);
             }
             if !self.choose()? {
                 return Ok(None);

@@ -5,8 +5,8 @@ mod pcapng;
 
 use std::io;
 
-pub use pcap::{PcapWriter, Precision};
-pub use pcapng::{InterfaceDescription, PcapngWriter};
+pub use self::pcap::{PcapWriter, Precision};
+pub use self::pcapng::{InterfaceDescription, PcapngWriter};
 
 /// The order of the bytes of a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
