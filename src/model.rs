@@ -276,10 +276,10 @@ pub struct Pass {
     pub end: Option<Timestamp>,
     /// Bytes of its records.
     pub bytes: u64,
-    /// Whole pages.
-    pub normal: u64,
-    /// Zero pages.
-    pub zero: u64,
+    /// Whole pages; `null` where the stream is not whole.
+    pub normal: Option<u64>,
+    /// Zero pages; `null` where the stream is not whole.
+    pub zero: Option<u64>,
     /// Pages dirtied, as the next pass shows them, over this pass's time.
     pub dirty_bytes_per_s: Option<f64>,
     /// Told from the order of the pages' addresses, not from QEMU's word.

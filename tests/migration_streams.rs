@@ -8,62 +8,8 @@ use lmpcap::app::migration::{ChannelReport, MigrationEvent};
 use lmpcap::capture::{OpenOptions, Source, open_point};
 use lmpcap::decode::duplicates::{Duplicates, Verdict};
 use lmpcap::decode::{Decoded, Decoder};
-use lmpcap::base::net::Side;
-use lmpcap::flow::{EndOfStream, FlowId, FlowKey, FlowTable, GapReason, Moment, Need, Sink};
+use lmpcap::flow::FlowTable;
 use std::path::Path;
-
-/// Passes skips over, while the flow layer does not.
-struct Skipping<S> {
-    inner: S,
-    left: std::collections::HashMap<(FlowId, Side), u64>,
-}
-
-impl<S: Sink> Skipping<S> {
-    fn keep(&mut self, flow: FlowId, side: Side, need: Need) -> Need {
-        if let Need::Skip(n) = need {
-            self.left.insert((flow, side), n);
-            return Need::More;
-        }
-        need
-    }
-    fn pass(&mut self, flow: FlowId, side: Side, len: u64) -> u64 {
-        let left = self.left.entry((flow, side)).or_default();
-        let n = len.min(*left);
-        *left -= n;
-        n
-    }
-}
-
-impl<S: Sink> Sink for Skipping<S> {
-    fn begin(&mut self, flow: FlowId, key: &FlowKey, when: Moment, whole: bool) {
-        self.inner.begin(flow, key, when, whole);
-    }
-    fn bytes(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, bytes: &[u8]) -> Need {
-        let n = self.pass(flow, side, bytes.len() as u64) as usize;
-        if n == bytes.len() {
-            return Need::More;
-        }
-        let need = self.inner.bytes(flow, key, side, when, &bytes[n..]);
-        self.keep(flow, side, need)
-    }
-    fn gap(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, missing: u64, why: GapReason) -> Need {
-        let n = self.pass(flow, side, missing);
-        if n == missing {
-            return Need::More;
-        }
-        let need = self.inner.gap(flow, key, side, when, missing - n, why);
-        self.keep(flow, side, need)
-    }
-    fn fin(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment) {
-        self.inner.fin(flow, key, side, when);
-    }
-    fn datagram(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, bytes: &[u8], wire_len: u32) -> Need {
-        self.inner.datagram(flow, key, side, when, bytes, wire_len)
-    }
-    fn end(&mut self, flow: FlowId, key: &FlowKey, when: Moment, how: EndOfStream) {
-        self.inner.end(flow, key, when, how);
-    }
-}
 
 /// The reports of all migration channels in one capture file.
 fn channels(file: &Path) -> Vec<ChannelReport> {
@@ -71,7 +17,7 @@ fn channels(file: &Path) -> Vec<ChannelReport> {
     let mut decoder = Decoder::new();
     let mut flows = FlowTable::new();
     let mut duplicates = Duplicates::new();
-    let mut sink = Skipping { inner: Dispatcher::<Vec<Tagged>>::new(Vec::new()), left: Default::default() };
+    let mut sink = Dispatcher::<Vec<Tagged>>::new(Vec::new());
     while let Some(frame) = source.next_frame().expect("the capture reads") {
         if let Decoded::Packet(packet) = decoder.decode(&frame)
             && duplicates.check(&packet) != Verdict::Copy
@@ -80,7 +26,7 @@ fn channels(file: &Path) -> Vec<ChannelReport> {
         }
     }
     flows.finish(&mut sink);
-    sink.inner.into_out()
+    sink.into_out()
         .into_iter()
         .filter_map(|t| match t.event {
             Event::Migration(MigrationEvent::Closed(report)) => Some(*report),

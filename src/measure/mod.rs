@@ -5,6 +5,7 @@ pub mod histogram;
 pub mod http;
 pub mod lane;
 pub mod meter;
+pub mod migration;
 pub mod pace;
 pub mod path;
 pub mod phase;

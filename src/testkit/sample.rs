@@ -144,8 +144,8 @@ pub fn migration() -> Migration {
         start: Some(at(start)),
         end: Some(at(end)),
         bytes,
-        normal,
-        zero,
+        normal: Some(normal),
+        zero: Some(zero),
         dirty_bytes_per_s: dirty,
         estimated: index == 3,
     };

@@ -141,6 +141,25 @@ impl Observed {
         self.channels.iter().any(|c| c.flow == flow) || self.storage.iter().any(|s| s.flow == flow)
     }
 
+    /// The stream came inside another protocol.
+    pub fn tunnelled(&self) -> bool {
+        self.channels.iter().any(|c| c.report.tunnelled)
+    }
+
+    /// Why its content cannot be read even where it was captured: `tls`, `proprietary`, `main-connection-missing`.
+    pub fn unreadable(&self) -> Option<&'static str> {
+        let kinds = || self.channels.iter().map(|c| c.report.kind);
+        if kinds().any(|k| matches!(k, ChannelKind::Main)) {
+            None
+        } else if kinds().any(|k| k == ChannelKind::Tls) {
+            Some("tls")
+        } else if kinds().any(|k| matches!(k, ChannelKind::Opaque(_))) {
+            Some("proprietary")
+        } else {
+            Some("main-connection-missing")
+        }
+    }
+
     /// What was missing, over all channels; the first reason counts.
     pub fn damage(&self) -> Option<&'static str> {
         self.channels.iter().find_map(|c| c.report.damage.why())

@@ -97,8 +97,8 @@ fn passes(migration: &Migration, n: usize, words: Words) -> Table {
             table.moment(pass.start, None, words),
             table.known(length, None, words, |ms| words.ms(ms).text()),
             Cell::number(words.plain(pass.bytes as f64 / 1e6)),
-            Cell::number(words.count(pass.normal)),
-            Cell::number(words.count(pass.zero)),
+            table.known(pass.normal, migration.pages.why.as_deref(), words, |v| words.count(v)),
+            table.known(pass.zero, migration.pages.why.as_deref(), words, |v| words.count(v)),
             table.float(rate.map(|v| v / 1e6), None, words),
             table.float(pass.dirty_bytes_per_s.map(|v| v / 1e6), Some(no_dirty), words),
         ];
