@@ -30,6 +30,10 @@ fn channels(file: &Path) -> Vec<ChannelReport> {
         .into_iter()
         .filter_map(|t| match t.event {
             Event::Migration(MigrationEvent::Closed(report)) => Some(*report),
+            Event::Migration(MigrationEvent::Storage(report)) => {
+                eprintln!("NBD {report:?}");
+                None
+            }
             _ => None,
         })
         .collect()
@@ -53,7 +57,7 @@ fn line(r: &ChannelReport) -> String {
 
 #[test]
 fn show() {
-    for run in ["offline-full", "none", "hls-any", "vxlan", "cancel", "pcapng", "libvirt-any", "openstack-live", "openstack-abort", "lossy"] {
+    for run in ["libvirt-copy-storage", "offline-full", "none", "hls-any", "vxlan", "cancel", "pcapng", "libvirt-any", "openstack-live", "openstack-abort", "lossy"] {
         for node in ["source", "destination"] {
             let Some(folder) = common::capture(run) else { return };
             let Some(file) = std::fs::read_dir(folder).unwrap().flatten().map(|e| e.path()).find(|p| p.file_name().unwrap().to_str().unwrap().starts_with(&format!("{node}.pcap"))) else { continue };

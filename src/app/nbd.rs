@@ -51,8 +51,13 @@ pub struct NbdReport {
     pub tls: bool,
     /// The client said that it disconnects.
     pub disconnected: bool,
-    /// Something was missing or made no sense: the counts are too small.
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Something was missing or made no sense: the counts are too small, but for `written` if `derived`.
     pub damaged: bool,
+    /// Not every request was read, but `written` is exact all the same: all bytes of the client less the negotiation and one header for
+    /// each answered request.
+    pub derived: bool,
     /// Payload bytes of the client and of the server, gaps counted.
     pub payload: [u64; 2],
 }
@@ -103,6 +108,7 @@ impl StreamParser for Nbd {
         }
         let mut report = std::mem::take(&mut self.shared.report);
         report.payload = [self.feeds[0].end(), self.feeds[1].end()];
+        self.shared.derive(&mut report);
         out.emit(Event::Migration(MigrationEvent::Storage(Box::new(report))));
     }
 }

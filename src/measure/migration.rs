@@ -100,7 +100,7 @@ pub fn describe(id: u32, views: &[View<'_>], nodes: &Nodes) -> model::Migration 
         total_ms: times.total,
         setup_ms: times.setup,
         machine: views.iter().flat_map(|v| &v.observed.channels).find_map(|c| c.report.machine.clone()),
-        bytes: figures::bytes(&best, &sent),
+        bytes: figures::bytes(views, &best, &sent),
         pages: figures::pages(&best),
         passes: passes::passes(&best),
         phases: phases::phases(views, &sent),

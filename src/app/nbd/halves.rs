@@ -65,6 +65,54 @@ pub(super) struct Shared {
     by_name: bool,
     /// The client's options led to transmission.
     transmission: bool,
+    /// Client: offset of its first request.
+    requests_from: Option<u64>,
+    /// Requests have the longer header.
+    extended: bool,
+    /// The way was lost on the server's side, and it is not known how many replies were missed.
+    server_lost: bool,
+    /// Server: offset of its next message, and where that was when the way was lost.
+    cursor: u64,
+    lost_at: Option<u64>,
+    structured: bool,
+}
+
+impl Shared {
+    /// The bytes written, from what the replies say, where requests could not be read. Every request but the last (DISCONNECT) is
+    /// answered, and only writes carry data.
+    pub fn derive(&mut self, report: &mut NbdReport) {
+        report.answered += self.replies_missed(report.payload[1]);
+        if !report.damaged || self.server_lost || !report.disconnected || report.tls {
+            return;
+        }
+        let Some(from) = self.requests_from else { return };
+        let head = if self.extended { 32 } else { 28 };
+        let heads = head * (report.answered + 1);
+        if let Some(written) = report.payload[0].checked_sub(from + heads)
+            && written >= report.written
+        {
+            report.written = written;
+            report.derived = true;
+        }
+    }
+}
+
+/// Bytes of a reply to a write.
+const REPLY: u64 = 16;
+/// The shortest reply to a read: QEMU reads whole sectors.
+const READ_REPLY: u64 = REPLY + 512;
+
+impl Shared {
+    /// Replies between the place where the server's way was lost and `found`: if no reply to a read fits, all are of the same size.
+    fn replies_missed(&mut self, found: u64) -> u64 {
+        let Some(from) = self.lost_at.take() else { return 0 };
+        let missed = found.saturating_sub(from);
+        if missed >= READ_REPLY || !missed.is_multiple_of(REPLY) || self.structured {
+            self.server_lost = true;
+            return 0;
+        }
+        missed / REPLY
+    }
 }
 
 /// A request as the client sends it.
@@ -154,6 +202,10 @@ impl Client<'_> {
             EXTENDED_REQUEST => (32, true),
             _ => return self.lose(),
         };
+        if !self.shared.report.damaged {
+            self.shared.requests_from.get_or_insert(w.start);
+        }
+        self.shared.extended |= long;
         if w.bytes.len() < head {
             return Step::Hold;
         }
@@ -240,6 +292,11 @@ impl Machine for Client<'_> {
 
 impl Server<'_> {
     fn lose(&mut self) -> Step {
+        match *self.state {
+            State::Transmission => self.shared.lost_at = Some(self.shared.cursor),
+            State::Lost => {}
+            _ => self.shared.server_lost = true,
+        }
         *self.state = State::Lost;
         Step::Take(0)
     }
@@ -285,6 +342,7 @@ impl Server<'_> {
                 let (Some(error), Some(cookie)) = (w.be32(4), w.be64(8)) else { return Step::Hold };
                 let len = self.shared.reads.remove(&cookie).filter(|_| error == 0).unwrap_or(0);
                 self.shared.report.errors += u64::from(error != 0);
+                self.shared.report.answered += 1;
                 Step::Skip(16 + u64::from(len))
             }
             STRUCTURED_REPLY => {
@@ -310,8 +368,10 @@ impl Server<'_> {
 
     /// Bit 0 of the flags: the last chunk. Types from 2^15 on are errors.
     fn chunk(&mut self, flags: u16, kind: u16, cookie: u64) {
+        self.shared.structured = true;
         self.shared.report.errors += u64::from(kind & 0x8000 != 0);
         if flags & 1 != 0 {
+            self.shared.report.answered += 1;
             self.shared.reads.remove(&cookie);
         }
     }
@@ -319,6 +379,34 @@ impl Server<'_> {
 
 impl Machine for Server<'_> {
     fn step(&mut self, w: &Window<'_>) -> Step {
+        self.shared.cursor = w.start;
+        let lost = *self.state == State::Lost;
+        let step = self.next(w);
+        match step {
+            Step::Take(n) => self.shared.cursor += n as u64,
+            Step::Skip(n) => self.shared.cursor = self.shared.cursor.saturating_add(n),
+            Step::Hold => {}
+        }
+        if lost && *self.state == State::Transmission {
+            let missed = self.shared.replies_missed(self.shared.cursor);
+            self.shared.report.answered += missed;
+        }
+        step
+    }
+
+    fn gap(&mut self, _start: u64, _missing: u64, _why: GapReason, _when: Moment) {
+        if *self.state != State::Silent {
+            self.lose();
+        }
+    }
+
+    fn overflow(&mut self, _start: u64) {
+        self.lose();
+    }
+}
+
+impl Server<'_> {
+    fn next(&mut self, w: &Window<'_>) -> Step {
         match *self.state {
             State::Hello => {
                 if w.bytes.len() < 18 {
@@ -341,16 +429,6 @@ impl Machine for Server<'_> {
                 find(w, |_| true, &magics, 16, self.state)
             }
         }
-    }
-
-    fn gap(&mut self, _start: u64, _missing: u64, _why: GapReason, _when: Moment) {
-        if *self.state != State::Silent {
-            self.lose();
-        }
-    }
-
-    fn overflow(&mut self, _start: u64) {
-        self.lose();
     }
 }
 

@@ -153,8 +153,18 @@ fn however_it_is_cut_and_whatever_is_missing() {
     for at in (0..len).step_by(7) {
         let r = report(&play_without(parser(), &script(), Side::Client, at..at + 40, GapReason::NotCaptured));
         assert!(r.written <= whole.written && r.payload == whole.payload, "at {at}: {r:?}");
+        assert!(!r.derived || r.written == whole.written, "at {at}: what is derived is exact: {r:?}");
         assert!(r.damaged || r == whole, "at {at}: a gap that matters must be said");
     }
+}
+
+/// The first write's header is readable, the second's is cut off; the replies say that there was one.
+#[test]
+fn what_the_snap_length_cut_is_told_by_the_replies() {
+    let before: usize = script().iter().take(9).filter(|l| l.0 == Side::Client).map(|l| l.1.len()).sum();
+    let r = report(&play_without(parser(), &script(), Side::Client, before..before + 28 + 1024, GapReason::SnapLength));
+    assert!(r.damaged && r.derived);
+    assert_eq!((r.writes, r.written), (2, 2048));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn damaged(o: &Observed) -> Option<String> {
 }
 
 /// Bytes: what the stream carried from the view that read most of it, what the wire carried from the sender's view.
-pub(super) fn bytes(best: &View<'_>, sent: &View<'_>) -> model::MigrationBytes {
+pub(super) fn bytes(views: &[View<'_>], best: &View<'_>, sent: &View<'_>) -> model::MigrationBytes {
     let o = best.observed;
     let mut why = Vec::new();
     let facts: Vec<_> = sent.observed.channels.iter().map(|c| c.facts.map(|f| (f, c.report.sender))).collect();
@@ -49,21 +49,28 @@ pub(super) fn bytes(best: &View<'_>, sent: &View<'_>) -> model::MigrationBytes {
         retransmitted: all(&|f, side| f.sides[side.index()].retransmitted),
         ram,
         device_state,
-        storage: storage(o, &mut why),
+        storage: storage(views, &mut why),
         why: (!why.is_empty()).then(|| why.join("; ")),
     }
 }
 
-/// Storage copied over NBD, or in the stream itself; 0 where there was none.
-fn storage(o: &Observed, why: &mut Vec<String>) -> Option<u64> {
-    if o.storage.iter().any(|s| s.report.tls || s.report.damaged) {
-        let what = if o.storage.iter().any(|s| s.report.tls) { "encrypted" } else { "not wholly captured" };
+/// Storage copied over NBD, or in the stream itself; 0 where there was none. From the first point that could read it.
+fn storage(views: &[View<'_>], why: &mut Vec<String>) -> Option<u64> {
+    let read = |o: &Observed| {
+        let known = o.storage.iter().all(|s| !s.report.tls && (!s.report.damaged || s.report.derived));
+        let nbd: u64 = o.storage.iter().map(|s| s.report.written).sum();
+        let inside: u64 = o.channels.iter().map(|c| c.report.storage_bytes).sum();
+        known.then_some(nbd + inside)
+    };
+    let copied = views.iter().any(|v| !v.observed.storage.is_empty());
+    let candidates = views.iter().filter(|v| !copied || !v.observed.storage.is_empty());
+    let found = candidates.map(|v| read(v.observed)).find(Option::is_some).flatten();
+    if found.is_none() {
+        let tls = views.iter().flat_map(|v| &v.observed.storage).any(|s| s.report.tls);
+        let what = if tls { "encrypted" } else { "not wholly captured" };
         why.push(format!("storage (NBD) was copied, but the connection is {what}"));
-        return None;
     }
-    let nbd: u64 = o.storage.iter().map(|s| s.report.written).sum();
-    let inside: u64 = o.channels.iter().map(|c| c.report.storage_bytes).sum();
-    Some(nbd + inside)
+    found
 }
 
 fn total(o: &Observed) -> RamCount {
