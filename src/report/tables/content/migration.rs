@@ -168,8 +168,8 @@ pub(super) fn passes(report: &Report) -> Sheet {
     s.time("start", "first record", rows.iter().map(|r| r.1.start));
     s.time("end", "last record", rows.iter().map(|r| r.1.end));
     s.count("sent_bytes", "bytes of its records", rows.iter().map(|r| Some(r.1.bytes)));
-    s.count("normal_pages", "whole pages", rows.iter().map(|r| Some(r.1.normal)));
-    s.count("zero_pages", "zero pages", rows.iter().map(|r| Some(r.1.zero)));
+    s.count("normal_pages", "whole pages", rows.iter().map(|r| r.1.normal));
+    s.count("zero_pages", "zero pages", rows.iter().map(|r| r.1.zero));
     s.float("sent_bytes_per_s", "bytes over the time of the pass", rows.iter().map(|r| crate::report::chart::sent_per_s(r.1)));
     s.float("dirty_bytes_per_s", "pages dirtied, as the next pass shows them", rows.iter().map(|r| r.1.dirty_bytes_per_s));
     s.bool("estimated", "told from the order of addresses, not from QEMU's word", rows.iter().map(|r| Some(r.1.estimated)));
