@@ -7,6 +7,8 @@ use super::http::{Exchange, Http2, HttpEvent};
 use super::quic::{QuicConnection, QuicEvent};
 use super::tls::{TlsConnection, TlsEvent};
 use super::video::MediaEvent;
+use super::video::rtp::RtpStream;
+use super::video::rtsp::RtspSession;
 use crate::base::limits::{HTTP_EXCHANGES, WEB_CONNECTIONS, WEB_CURVES};
 use crate::flow::FlowId;
 
@@ -23,6 +25,10 @@ pub struct WebLedger {
     pub tls: Vec<TlsConnection>,
     /// QUIC connections.
     pub quic: Vec<QuicConnection>,
+    /// RTP sources.
+    pub rtp: Vec<RtpStream>,
+    /// RTSP conversations.
+    pub rtsp: Vec<RtspSession>,
     /// Names by which servers were called, per conversation.
     hosts: HashMap<FlowId, Box<str>>,
     /// Curves of arrivals that are kept.
@@ -116,8 +122,18 @@ impl WebLedger {
         }
     }
 
-    fn media(&mut self, _: FlowId, event: MediaEvent) {
-        match event {}
+    fn media(&mut self, flow: FlowId, event: MediaEvent) {
+        let room = self.rtp.len() < WEB_CONNECTIONS && self.rtsp.len() < WEB_CONNECTIONS;
+        match event {
+            MediaEvent::Rtp(stream) if room => self.rtp.push(*stream),
+            MediaEvent::Rtsp(session) if room => {
+                if let Some(host) = session.url.as_ref().and_then(|u| u.host.as_deref()) {
+                    self.name(flow, host);
+                }
+                self.rtsp.push(*session);
+            }
+            _ => self.left_out.connections += 1,
+        }
     }
 
     fn name(&mut self, flow: FlowId, host: &str) {
@@ -134,11 +150,11 @@ impl WebLedger {
     /// How much of the web this point can tell: exchanges that are complete, and all that was seen. To choose among points.
     pub fn weight(&self) -> (usize, usize) {
         let complete = self.exchanges.iter().filter(|e| e.complete && e.response_body.missing == 0).count();
-        (complete, self.exchanges.len() + self.tls.len() + self.quic.len() + self.http2.len())
+        (complete, self.exchanges.len() + self.tls.len() + self.quic.len() + self.rtp.len() + self.http2.len())
     }
 
     /// True if nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.exchanges.is_empty() && self.http2.is_empty() && self.tls.is_empty() && self.quic.is_empty()
+        self.exchanges.is_empty() && self.http2.is_empty() && self.tls.is_empty() && self.quic.is_empty() && self.rtp.is_empty()
     }
 }

@@ -147,6 +147,10 @@ pub const TLS_HELLO: usize = 64 << 10;
 pub const TLS_ALPN: usize = 16;
 /// Bytes of CRYPTO frames held per QUIC connection for a hello.
 pub const QUIC_CRYPTO: usize = 16 << 10;
+/// RTP sources of one conversation; a call has two.
+pub const RTP_SOURCES: usize = 16;
+/// Streams of one RTSP session.
+pub const RTSP_TRACKS: usize = 16;
 /// Connections (TLS, QUIC, HTTP/2) and names of servers kept per point.
 pub const WEB_CONNECTIONS: usize = 1 << 14;
 /// Curves of arrivals of HTTP downloads kept per point, at most 32 KiB each and usually below 1 KiB.

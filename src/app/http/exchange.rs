@@ -27,6 +27,8 @@ pub struct Exchange {
     pub response_first: Option<Moment>,
     /// Last byte of the response that was seen.
     pub response_last: Option<Moment>,
+    /// When it was over: the last byte of a complete one, else what ended it (FIN, RST, a gap, the end of the capture).
+    pub over: Option<Moment>,
     /// Status code of the final response.
     pub status: Option<u16>,
     /// Interim responses (1xx) before it.
@@ -148,6 +150,7 @@ impl Exchange {
             request_last: None,
             response_first: None,
             response_last: None,
+            over: None,
             status: None,
             interim: 0,
             content_type: None,

@@ -5,6 +5,8 @@ pub mod arrivals;
 pub mod dash;
 pub mod hls;
 pub mod mp4;
+pub mod rtp;
+pub mod rtsp;
 
 pub use dash::Manifest;
 pub use hls::Hls;
@@ -38,4 +40,9 @@ impl Media {
 
 /// What the parsers of media outside HTTP say.
 #[derive(Clone, Debug)]
-pub enum MediaEvent {}
+pub enum MediaEvent {
+    /// One RTP source, at its end.
+    Rtp(Box<rtp::RtpStream>),
+    /// An RTSP conversation, at its end.
+    Rtsp(Box<rtsp::RtspSession>),
+}

@@ -23,7 +23,7 @@ pub(super) fn hits(exchanges: &[&Exchange], clock: &ClockMap, windows: &[Window]
     let mut found: Vec<(Timestamp, HttpHit)> = Vec::new();
     for e in exchanges {
         let Some(asked) = e.request_first.map(|m| clock.to_reference(m.at)) else { continue };
-        let over = is_over(e).then(|| e.response_last.or(e.request_last).map(|m| clock.to_reference(m.at))).flatten();
+        let over = e.over.filter(|_| is_over(e)).map(|m| clock.to_reference(m.at));
         for window in windows {
             let (start, end) = window.span();
             if asked > end || over.is_some_and(|o| o < start) {

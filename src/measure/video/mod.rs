@@ -10,6 +10,7 @@ mod hls;
 mod p1203;
 pub mod playback;
 mod progressive;
+mod rtp;
 mod session;
 mod supply;
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub fn sessions(web: &WebLedger, context: &Context<'_>) -> Vec<Session> {
         sessions.extend(dash::sessions(&mut viewer, context));
         sessions.extend(progressive::sessions(&mut viewer, context));
     }
+    sessions.extend(rtp::sessions(web, context));
     sessions.extend(encrypted::sessions(web, context));
     sessions.sort_by_key(|s| s.asked);
     sessions.truncate(VIDEO_SESSIONS);

@@ -343,8 +343,8 @@ impl StreamParser for HttpParser {
             _ => {}
         }
         match side {
-            Side::Client => self.pairing.client_closed(),
-            Side::Server => self.pairing.server_closed(out),
+            Side::Client => self.pairing.client_closed(when),
+            Side::Server => self.pairing.server_closed(when, out),
         }
     }
 
@@ -363,7 +363,7 @@ impl StreamParser for HttpParser {
                 _ => {}
             }
         }
-        self.pairing.end(why, out);
+        self.pairing.end(when, why, out);
         if let Some(tunnel) = self.tunnel.take() {
             tunnel.end(when, how, out);
         }

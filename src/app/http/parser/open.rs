@@ -55,11 +55,13 @@ pub(super) struct Pairing {
     by_time: bool,
     saw: [bool; 2],
     client_closed: bool,
+    /// The latest packet.
+    now: Moment,
 }
 
 impl Pairing {
     pub fn new(key: FlowKey) -> Self {
-        Self { key, open: VecDeque::new(), next: 0, by_time: false, saw: [false; 2], client_closed: false }
+        Self { key, open: VecDeque::new(), next: 0, by_time: false, saw: [false; 2], client_closed: false, now: Moment::default() }
     }
 
     pub fn key(&self) -> &FlowKey {
@@ -69,6 +71,7 @@ impl Pairing {
     /// Bytes of `side` come at `when`.
     pub fn saw(&mut self, side: Side, when: Moment, out: &mut dyn Emit<Event>) {
         self.saw[side.index()] = true;
+        self.now = when;
         // Responses that waited for a late request.
         while let Some(i) = self.open.iter().position(|o| !o.has_request && o.phase == Phase::Done && o.is_stale(when)) {
             self.close(i, out);
@@ -315,12 +318,14 @@ impl Pairing {
     }
 
     /// The client closed.
-    pub fn client_closed(&mut self) {
+    pub fn client_closed(&mut self, when: Moment) {
+        self.now = when;
         self.client_closed = true;
     }
 
     /// The server closed: no response will come.
-    pub fn server_closed(&mut self, out: &mut dyn Emit<Event>) {
+    pub fn server_closed(&mut self, when: Moment, out: &mut dyn Emit<Event>) {
+        self.now = when;
         self.response_done(None, out);
         while let Some(i) = self.open.iter().position(|o| o.phase == Phase::Waiting) {
             self.open[i].blame(Incomplete::NoResponse);
@@ -329,7 +334,8 @@ impl Pairing {
     }
 
     /// The conversation is over for `why`.
-    pub fn end(&mut self, why: Incomplete, out: &mut dyn Emit<Event>) {
+    pub fn end(&mut self, when: Moment, why: Incomplete, out: &mut dyn Emit<Event>) {
+        self.now = when;
         self.request_done(None, out);
         self.response_done(None, out);
         // A client that went on, or was done, without any answer was answered outside the capture.
@@ -361,6 +367,7 @@ impl Pairing {
         }
         open.exchange.why = open.why;
         open.exchange.complete = open.why.is_none() && open.phase == Phase::Done && open.request_done;
+        open.exchange.over = open.exchange.response_last.filter(|_| open.exchange.complete).or(Some(self.now));
         out.emit(Event::Http(HttpEvent::Exchange(open.exchange)));
     }
 }
