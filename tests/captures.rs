@@ -39,7 +39,8 @@ fn report(folder: &Path) -> Value {
         .args(["--format", "json", "-o", "-"])
         .output()
         .expect("the binary runs");
-    assert!(out.status.success(), "{}: {} {}", folder.display(), out.status, String::from_utf8_lossy(&out.stderr));
+    // 3: the report is written, but it holds no migration.
+    assert!(matches!(out.status.code(), Some(0 | 3)), "{}: {} {}", folder.display(), out.status, String::from_utf8_lossy(&out.stderr));
     let report: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     done.lock().unwrap().insert(folder.to_owned(), report.clone());
     report
@@ -205,7 +206,8 @@ fn a_guest_that_never_came_back_is_an_open_window() {
     assert!(downtime["network"]["end"].is_null());
     let services = downtime["service"].as_array().unwrap();
     assert!(services.iter().any(|s| s["service"] == "icmp" && s["recovered"] == false && s["end"].is_null()), "{services:#?}");
-    assert!(services.iter().all(|s| s["recovered"] == false || s["cause"] == "other"), "{services:#?}");
+    let from_vm = services.iter().filter(|s| s["direction"] == "from-vm" && s["cause"] == "migration");
+    assert!(from_vm.clone().all(|s| s["recovered"] == false), "{services:#?}");
 }
 
 #[test]
