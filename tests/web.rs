@@ -84,7 +84,16 @@ fn sessions(web: &WebLedger, end: Timestamp) -> Vec<Session> {
 /// head comes, else only when its body is whole.
 fn tshark(path: &Path, filter: &str, field: &str) -> Vec<String> {
     let mut command = Command::new("tshark");
-    command.args(["-o", "http.desegment_body:FALSE", "-r"]).arg(path).args(["-Y", filter, "-T", "fields", "-E", "occurrence=f", "-e", field]);
+    command.args(["-o", "http.desegment_body:FALSE", "-r"]).arg(path).args([
+        "-Y",
+        filter,
+        "-T",
+        "fields",
+        "-E",
+        "occurrence=f",
+        "-e",
+        field,
+    ]);
     common::stdout(&mut command).lines().map(str::to_owned).collect()
 }
 
@@ -100,7 +109,19 @@ fn requests_and_responses_of_all_runs_are_those_that_tshark_sees() {
         return;
     }
     let room = tempfile::tempdir().unwrap();
-    let runs = ["hls-any", "pcapng", "vxlan", "none", "online", "offline-full", "cancel", "guest-dead", "lossy", "ceph-v1-pcapng", "libvirt-copy-storage"];
+    let runs = [
+        "hls-any",
+        "pcapng",
+        "vxlan",
+        "none",
+        "online",
+        "offline-full",
+        "cancel",
+        "guest-dead",
+        "lossy",
+        "ceph-v1-pcapng",
+        "libvirt-copy-storage",
+    ];
     for run in runs {
         let Some(path) = client(run) else { return };
         let (web, _) = read(&path);
@@ -111,7 +132,8 @@ fn requests_and_responses_of_all_runs_are_those_that_tshark_sees() {
         assert_eq!(web.exchanges.iter().filter(|e| e.status.is_some()).count(), responses.len(), "{run}: responses");
         let mut theirs = tshark(&plain, "http.request", "http.request.uri");
         let mut ours: Vec<_> = web.exchanges.iter().map(|e| e.target.path.to_string()).collect();
-        (theirs.sort(), ours.sort());
+        theirs.sort();
+        ours.sort();
         assert_eq!(ours, theirs, "{run}");
     }
 }
@@ -132,7 +154,8 @@ fn hls_segments_and_playlists_are_counted_exactly_and_play_as_long_as_the_playli
         let count = |ending: &str| uris.iter().filter(|u| u.ends_with(ending)).count();
         assert_eq!(session.segments().count(), count(".ts"), "{run}: segments");
         assert_eq!(session.playlists as usize, count(".m3u8"), "{run}: playlists");
-        let playlist = web.exchanges.iter().find_map(|e| if let Some(Media::Hls(Hls::Media(l))) = e.media.as_deref() { Some(l) } else { None });
+        let playlist =
+            web.exchanges.iter().find_map(|e| if let Some(Media::Hls(Hls::Media(l))) = e.media.as_deref() { Some(l) } else { None });
         let playlist = playlist.expect("a media playlist");
         // All segments that were asked for came whole: their sum is the playlist's of the same segments.
         let expected: f64 = playlist.entries.iter().take(count(".ts")).map(|e| e.seconds).sum();

@@ -104,7 +104,7 @@ fn what_is_cut_off_is_marked() {
     assert!(run(&twice, EndOfStream::CaptureEnded).iter().all(|e| e.4 == Some(Incomplete::OneSided)));
     assert_eq!(run(&[half], EndOfStream::CaptureEnded), [row("-", "", 200, 4, Some(Incomplete::CaptureEnded))]);
     let whole = s("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(run(&[whole.clone()], EndOfStream::Closed), [row("-", "", 200, 0, Some(Incomplete::NoRequest))]);
+    assert_eq!(run(std::slice::from_ref(&whole), EndOfStream::Closed), [row("-", "", 200, 0, Some(Incomplete::NoRequest))]);
     assert_eq!(
         run(&[get(), whole, get()], EndOfStream::Closed),
         [row("GET", "/v", 200, 0, None), row("GET", "/v", 0, 0, Some(Incomplete::NoResponse))]

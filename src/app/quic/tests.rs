@@ -102,9 +102,11 @@ fn samples_of_both_rfcs_are_made_and_read() {
 
 #[test]
 fn the_servers_sample_opens_with_the_servers_keys() {
-    let packet = hex("cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0aac406a5816b6394100f37a1c69797554780bb38cc5a99f5ede4cf73c3ec2493a1839b3\
+    let packet = hex(
+        "cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0aac406a5816b6394100f37a1c69797554780bb38cc5a99f5ede4cf73c3ec2493a1839b3\
         dbcba3f6ea46c5b7684df3548e7ddeb9c3bf9c73cc3f3bded74b562bfb19fb84022f8ef4cdd93795d77d06edbb7aaf2f58891850abbdca3d20398c276456cbc4\
-        2158407dd074ee");
+        2158407dd074ee",
+    );
     let header = LongHeader::parse(&packet).unwrap();
     let frames = Keys::new(V1, &hex(DCID), false).unwrap().open(&header).unwrap();
     assert!(frames.starts_with(&hex("02000000000600405a020000560303eefce7f7")));

@@ -47,12 +47,29 @@ pub struct RtspTrack {
 /// RTSP.
 pub const RTSP: Protocol = Protocol { name: "rtsp", probe, resync: Some(probe), start: |key| Box::new(RtspParser::new(*key)) };
 
-const METHODS: &[&[u8]] = &[b"OPTIONS ", b"DESCRIBE ", b"SETUP ", b"PLAY ", b"PAUSE ", b"TEARDOWN ", b"GET_PARAMETER ", b"SET_PARAMETER ", b"ANNOUNCE ", b"RECORD "];
+const METHODS: &[&[u8]] = &[
+    b"OPTIONS ",
+    b"DESCRIBE ",
+    b"SETUP ",
+    b"PLAY ",
+    b"PAUSE ",
+    b"TEARDOWN ",
+    b"GET_PARAMETER ",
+    b"SET_PARAMETER ",
+    b"ANNOUNCE ",
+    b"RECORD ",
+];
 
 fn probe(_: &FlowKey, side: Side, bytes: &[u8]) -> Probe {
     let prefix = |known: &[u8]| bytes[..bytes.len().min(known.len())] == known[..known.len().min(bytes.len())];
     match side {
-        Side::Server if prefix(b"RTSP/1.0 ") => if bytes.len() >= 9 { Probe::Yes } else { Probe::More },
+        Side::Server if prefix(b"RTSP/1.0 ") => {
+            if bytes.len() >= 9 {
+                Probe::Yes
+            } else {
+                Probe::More
+            }
+        }
         Side::Server => Probe::No,
         Side::Client => {
             let Some(method) = METHODS.iter().find(|m| prefix(m)) else { return Probe::No };
@@ -78,9 +95,18 @@ enum State {
     /// Gathering a head or the four bytes before interleaved data.
     Head(Vec<u8>),
     /// In a body; whether it is SDP.
-    Body { buf: Vec<u8>, left: usize, sdp: bool },
+    Body {
+        buf: Vec<u8>,
+        left: usize,
+        sdp: bool,
+    },
     /// In interleaved data of this channel.
-    Data { buf: Vec<u8>, left: usize, channel: u8, length: u32 },
+    Data {
+        buf: Vec<u8>,
+        left: usize,
+        channel: u8,
+        length: u32,
+    },
     Lost,
 }
 
@@ -287,7 +313,9 @@ mod tests {
         let sdp = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\nm=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/2\r\na=control:trackID=2\r\n";
         let c = |t: &str| (Side::Client, t.as_bytes().to_vec());
         let s = |t: &str| (Side::Server, t.as_bytes().to_vec());
-        let rtp = |n: u16| [&[b'$', 0, 0, 62, 0x80, 96][..], &n.to_be_bytes(), &(u32::from(n) * 3600).to_be_bytes(), &[0, 0, 0, 9], &[0; 50]].concat();
+        let rtp = |n: u16| {
+            [&[b'$', 0, 0, 62, 0x80, 96][..], &n.to_be_bytes(), &(u32::from(n) * 3600).to_be_bytes(), &[0, 0, 0, 9], &[0; 50]].concat()
+        };
         vec![
             c("DESCRIBE rtsp://cam.example/film?key=SECRET RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
             s(&format!("RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())),
@@ -307,7 +335,10 @@ mod tests {
         let url = found.url.as_ref().unwrap();
         assert_eq!((url.host.as_deref(), &*url.path), (Some("cam.example"), "/film"));
         assert!(!format!("{found:?}").contains("SECRET"));
-        assert_eq!(found.tracks.iter().map(|t| (t.kind.as_str(), t.clock_rate)).collect::<Vec<_>>(), [("video", Some(90_000)), ("audio", Some(48_000))]);
+        assert_eq!(
+            found.tracks.iter().map(|t| (t.kind.as_str(), t.clock_rate)).collect::<Vec<_>>(),
+            [("video", Some(90_000)), ("audio", Some(48_000))]
+        );
         assert_eq!((found.tracks[1].client_port, found.tracks[1].server_port), (Some(5002), Some(6002)));
         assert!(found.played.is_some());
         assert_eq!((rtp.stats.packets, rtp.stats.lost(), rtp.from), (21, 1, Side::Server));

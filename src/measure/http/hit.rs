@@ -67,7 +67,7 @@ fn is_over(e: &Exchange) -> bool {
     e.complete || e.why.is_some_and(|w| !matches!(w, Incomplete::CaptureEnded | Incomplete::Limit | Incomplete::OneSided))
 }
 
-fn name<'a>(e: &'a Exchange) -> (std::net::IpAddr, std::net::IpAddr, Option<&'a str>, &'a str) {
+fn name(e: &Exchange) -> (std::net::IpAddr, std::net::IpAddr, Option<&str>, &str) {
     (e.key.client.ip, e.key.server.ip, e.method.as_deref(), &e.target.path)
 }
 

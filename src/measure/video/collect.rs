@@ -31,7 +31,12 @@ impl<'a> Fetch<'a> {
     fn new(exchange: &'a Exchange, clock: &ClockMap) -> Option<Self> {
         let on = |m: crate::flow::Moment| clock.to_reference(m.at);
         let first_byte = exchange.response_first.map(on);
-        Some(Self { exchange, asked: exchange.request_first.map(on).or(first_byte)?, first_byte, last_byte: exchange.response_last.map(on) })
+        Some(Self {
+            exchange,
+            asked: exchange.request_first.map(on).or(first_byte)?,
+            first_byte,
+            last_byte: exchange.response_last.map(on),
+        })
     }
 
     pub fn target(&self) -> &'a Target {

@@ -40,7 +40,9 @@ pub(super) fn sessions(viewer: &mut Viewer<'_>, context: &Context<'_>) -> Vec<Se
         let mine: Vec<_> = viewer
             .fetches
             .iter()
-            .filter_map(|f| if presentation.target.same(f.target()) { Some((*f, None)) } else { presentation.find(f).map(|x| (*f, Some(x))) })
+            .filter_map(
+                |f| if presentation.target.same(f.target()) { Some((*f, None)) } else { presentation.find(f).map(|x| (*f, Some(x))) },
+            )
             .collect();
         found.extend(session(presentation, &mine, viewer, context));
         viewer.fetches.retain(|f| !presentation.target.same(f.target()) && presentation.find(f).is_none());
@@ -120,7 +122,8 @@ fn unlisted(viewer: &mut Viewer<'_>) -> Option<Session> {
     };
     viewer.fetches.iter().find(|f| list(f) || fragment(f))?;
     // Where there are fragments, what is called so and has no answer is their beginning.
-    let fragment = |f: &Fetch<'_>| fragment(f) || (f.media().is_none() && f.target().extension() == "mp4" && f.target().path.contains("init"));
+    let fragment =
+        |f: &Fetch<'_>| fragment(f) || (f.media().is_none() && f.target().extension() == "mp4" && f.target().path.contains("init"));
     let first = viewer.fetches.iter().find(|f| list(f) || fragment(f))?;
     let mut out = Session::new(Kind::Dash, viewer.client, first.exchange.key.server.ip, first.asked);
     let named = viewer.fetches.iter().find(|f| list(f)).unwrap_or(first);

@@ -18,7 +18,8 @@ pub const LEAST_BYTES: u64 = 1_000_000;
 /// The same for hosts that serve nothing but video.
 const LEAST_BYTES_NAMED: u64 = 200_000;
 /// Hosts of video services.
-const VIDEO_HOSTS: &[&str] = &[".googlevideo.com", ".nflxvideo.net", ".ttvnw.net", ".aiv-cdn.net", ".vimeocdn.com", ".akamaized.net", ".dssott.com"];
+const VIDEO_HOSTS: &[&str] =
+    &[".googlevideo.com", ".nflxvideo.net", ".ttvnw.net", ".aiv-cdn.net", ".vimeocdn.com", ".akamaized.net", ".dssott.com"];
 /// Ports where TLS carries the web.
 const WEB_PORTS: &[u16] = &[443, 8443];
 /// Pauses of a download that are told.
@@ -97,7 +98,8 @@ fn session(client: IpAddr, host: Option<&str>, flows: &[Flow<'_>], context: &Con
         })
         .collect();
     out.gaps = gaps(flows, context);
-    out.why = Some(format!("It is encrypted ({}): requests and media times cannot be read, only pauses of the download are told.", largest.over));
+    out.why =
+        Some(format!("It is encrypted ({}): requests and media times cannot be read, only pauses of the download are told.", largest.over));
     out.assumptions.push(match named {
         true => "The host is known to serve video.".to_owned(),
         false => format!("An encrypted download of {LEAST_BYTES} bytes or more from one host is taken for video."),

@@ -76,7 +76,9 @@ fn tracks<'a>(fetches: &[Fetch<'a>]) -> Vec<Track<'a>> {
     let alone = masters.len();
     let mut tracks = Vec::new();
     for (target, versions) in lists {
-        let of = masters.iter().position(|(_, m)| m.variants.iter().any(|v| v.target.same(target)) || m.renditions.iter().any(|r| r.same(target)));
+        let of = masters
+            .iter()
+            .position(|(_, m)| m.variants.iter().any(|v| v.target.same(target)) || m.renditions.iter().any(|r| r.same(target)));
         let variant = of.and_then(|m| masters[m].1.variants.iter().find(|v| v.target.same(target)));
         let mut track = Track {
             target,
@@ -243,7 +245,7 @@ fn unlisted(viewer: &mut Viewer<'_>) -> Option<Session> {
     let first = segments.first().copied().or_else(|| viewer.fetches.iter().find(|f| list(f)))?;
     let begin = viewer.fetches.iter().filter(|f| list(f) || segment(f)).map(|f| f.asked).min()?;
     let mut out = Session::new(Kind::Hls, viewer.client, first.exchange.key.server.ip, begin);
-    let named = viewer.fetches.iter().find(|f| list(f)).unwrap_or(&first);
+    let named = viewer.fetches.iter().find(|f| list(f)).unwrap_or(first);
     out.host = first.target().host.as_deref().map(str::to_owned);
     out.path = Some(named.target().path.to_string());
     out.playlists = lists as u64;

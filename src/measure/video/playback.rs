@@ -68,7 +68,8 @@ impl Playback {
 
 /// Runs the model.
 pub fn play(supply: &Supply, options: &PlaybackOptions) -> Playback {
-    let mut model = Model { out: Playback::default(), options, now: Timestamp::MIN, have: 0.0, played: 0.0, state: State::Waiting, low: false };
+    let mut model =
+        Model { out: Playback::default(), options, now: Timestamp::MIN, have: 0.0, played: 0.0, state: State::Waiting, low: false };
     for (i, &(at, seconds)) in supply.points.iter().enumerate() {
         let seconds = seconds.max(model.have);
         match supply.points.get(i.wrapping_sub(1)) {
@@ -285,7 +286,12 @@ mod tests {
     #[test]
     fn bytes_of_a_file_come_evenly() {
         // 10 s of media in 10 s, a hole of 6 s, then the rest at once.
-        let supply = Supply { points: vec![(s(0.0), 0.0), (s(10.0), 12.0), (s(16.0), 12.0), (s(16.1), 40.0)], even: true, whole: true, wanted_until: None };
+        let supply = Supply {
+            points: vec![(s(0.0), 0.0), (s(10.0), 12.0), (s(16.0), 12.0), (s(16.1), 40.0)],
+            even: true,
+            whole: true,
+            wanted_until: None,
+        };
         let out = play(&supply, &PlaybackOptions::default());
         let start = (out.start.unwrap() - s(0.0)).seconds();
         assert!((start - 1.0 / 1.2).abs() < 1e-3, "{start}");

@@ -31,7 +31,9 @@ pub(super) fn sessions(viewer: &mut Viewer<'_>, context: &Context<'_>) -> Vec<Se
 }
 
 fn film(fetch: &Fetch<'_>) -> bool {
-    let size = || fetch.exchange.content_range.and_then(|r| r.total).or(fetch.exchange.content_length).unwrap_or(fetch.exchange.response_body.bytes);
+    let size = || {
+        fetch.exchange.content_range.and_then(|r| r.total).or(fetch.exchange.content_length).unwrap_or(fetch.exchange.response_body.bytes)
+    };
     let sound = fetch.exchange.content_type.as_deref().is_some_and(|t| t.starts_with("audio/"));
     match fetch.media() {
         Some(Media::Mp4(mp4)) => fetch.ok() && (mp4.track("vide").is_some() || (mp4.tracks.is_empty() && !sound && size() >= LEAST_BYTES)),
@@ -57,7 +59,9 @@ fn session(fetches: &[Fetch<'_>], viewer: &Viewer<'_>, context: &Context<'_>) ->
     out.host = first.target().host.as_deref().map(str::to_owned);
     out.path = Some(first.target().path.to_string());
     let heads = || fetches.iter().filter_map(|f| if let Some(Media::Mp4(m)) = f.media() { Some(m) } else { None });
-    let size = fetches.iter().find_map(|f| f.exchange.content_range.and_then(|r| r.total).or(f.exchange.content_length.filter(|_| f.exchange.status == Some(200))));
+    let size = fetches.iter().find_map(|f| {
+        f.exchange.content_range.and_then(|r| r.total).or(f.exchange.content_length.filter(|_| f.exchange.status == Some(200)))
+    });
     let head = heads().find(|m| m.seconds.is_some());
     out.presentation_seconds = head.and_then(|m| m.seconds).or_else(|| heads().find_map(|m| m.index_seconds));
     out.media_bps = size.zip(out.presentation_seconds).map(|(b, s)| b as f64 * 8.0 / s);

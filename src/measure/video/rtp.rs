@@ -71,6 +71,8 @@ fn session(stream: &RtpStream, all: &[RtspSession], context: &Context<'_>) -> Op
         clock_rate: rate,
         why: jitter.is_none().then(|| "The clock rate of its payload is not known.".to_owned()),
     });
-    out.why = Some("RTP is played as it comes: there is no download whose buffer could be modelled; loss, jitter and silences are told.".to_owned());
+    out.why = Some(
+        "RTP is played as it comes: there is no download whose buffer could be modelled; loss, jitter and silences are told.".to_owned(),
+    );
     Some(out)
 }

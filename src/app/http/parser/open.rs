@@ -219,7 +219,9 @@ impl Pairing {
         if let Some(open) = self.reading() {
             open.phase = Phase::Done;
             match why {
-                Some(Incomplete::Reset | Incomplete::ClosedEarly | Incomplete::CaptureEnded) if gave_up => open.blame(Incomplete::Abandoned),
+                Some(Incomplete::Reset | Incomplete::ClosedEarly | Incomplete::CaptureEnded) if gave_up => {
+                    open.blame(Incomplete::Abandoned)
+                }
                 Some(why) => open.blame(why),
                 None => {}
             }

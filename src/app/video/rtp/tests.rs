@@ -27,7 +27,9 @@ fn run(packets: &[(i64, Vec<u8>)]) -> RtpStats {
 
 /// 25 pictures per second, one packet each, over the wrap of the sequence number.
 fn steady(n: u16) -> Vec<(i64, Vec<u8>)> {
-    (0..n).map(|i| (i64::from(i) * 40_000, packet(65_500u16.wrapping_add(i), (u32::MAX - 10_000).wrapping_add(u32::from(i) * 3600)))).collect::<Vec<_>>()
+    (0..n)
+        .map(|i| (i64::from(i) * 40_000, packet(65_500u16.wrapping_add(i), (u32::MAX - 10_000).wrapping_add(u32::from(i) * 3600))))
+        .collect::<Vec<_>>()
 }
 
 #[test]
