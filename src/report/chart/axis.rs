@@ -1,6 +1,6 @@
 //! Scales, ticks and the frames of panels.
 
-use super::canvas::{AXIS, Anchor, Canvas, GRID, MUTED, SMALL, TITLE, text_width};
+use super::canvas::{AXIS, Anchor, Canvas, GRID, MUTED, SMALL, TITLE, fit, text_width};
 use crate::report::words::Words;
 
 /// From values to pixels.
@@ -110,9 +110,10 @@ pub(super) fn y_axis(canvas: &mut Canvas<'_>, frame: Frame, y: Scale, title: &st
         canvas.line((frame.left, at), (frame.right, at), GRID, 1.0);
         canvas.text(&tick_label(tick, decimals, words), (frame.left - 6.0, at), Anchor::Right, SMALL);
     }
-    canvas.text(title, (frame.left, frame.top - 10.0), Anchor::Left, TITLE);
+    let title = fit(title, (frame.right - frame.left) * 0.5, TITLE);
+    canvas.text(&title, (frame.left, frame.top - 10.0), Anchor::Left, TITLE);
     if !unit.is_empty() {
-        let after = frame.left + text_width(title, TITLE) + 6.0;
+        let after = frame.left + text_width(&title, TITLE) + 6.0;
         canvas.text(unit, (after, frame.top - 10.0), Anchor::Left, SMALL);
     }
 }

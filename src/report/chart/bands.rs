@@ -75,11 +75,31 @@ pub(super) fn phase_color(name: &str) -> RGBColor {
     }
 }
 
-/// A strip with the phases of each migration, with their names where they fit.
-pub(super) fn phase_strip(canvas: &mut Canvas<'_>, migrations: &[Migration], origin: Timestamp, frame: Frame, x: Scale, words: Words) {
+/// The lane of each migration in the strip of phases: those that overlap in time lie below each other.
+pub(super) fn lanes(migrations: &[Migration]) -> Vec<usize> {
+    let mut ends: Vec<Timestamp> = Vec::new();
+    let lane = |migration: &Migration| {
+        let Some(start) = migration.start else { return 0 };
+        let end = migration.end.unwrap_or(Timestamp::MAX);
+        match ends.iter().position(|before| *before <= start) {
+            Some(lane) => {
+                ends[lane] = end;
+                lane
+            }
+            None => {
+                ends.push(end);
+                ends.len() - 1
+            }
+        }
+    };
+    migrations.iter().map(lane).collect()
+}
+
+/// A strip with the phases of one migration, with their names where they fit.
+pub(super) fn phase_strip(canvas: &mut Canvas<'_>, migration: &Migration, origin: Timestamp, frame: Frame, x: Scale, words: Words) {
     let white = super::canvas::Font { color: ON_DARK, bold: true, ..SMALL };
     let middle = (frame.top + frame.bottom) / 2.0;
-    for migration in migrations {
+    {
         for phase in &migration.phases {
             let (Some(from), Some(to)) = (phase.start, phase.end) else { continue };
             let (from, to) = (x.at(seconds(origin, from)), x.at(seconds(origin, to)));

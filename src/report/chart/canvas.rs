@@ -156,8 +156,9 @@ pub(super) fn text_width(text: &str, font: Font) -> f64 {
     let ems = |c: char| match c {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' => 0.31,
         'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.39,
-        'm' | 'w' | 'M' | 'W' | '%' | '@' | '→' | '≈' => 0.92,
-        'A'..='Z' => 0.69,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '→' | '≈' | '…' => 0.98,
+        '<' | '>' | '=' | '+' | '~' | '#' | '^' | '&' => 0.84,
+        'A'..='Z' => 0.70,
         '0'..='9' => 0.64,
         c if c.is_ascii() => 0.61,
         c => 0.62 * c.width().unwrap_or(0) as f64,
@@ -175,6 +176,7 @@ pub(super) fn fit(text: &str, width: f64, font: Font) -> String {
     for c in text.chars() {
         out.push(c);
         if text_width(&out, font) + font.size > width {
+            out.pop();
             break;
         }
     }

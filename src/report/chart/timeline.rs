@@ -4,15 +4,18 @@ use plotters::style::RGBColor;
 
 use super::WIDTH;
 use super::axis::{Frame, Scale, round_up, x_axis, y_axis};
-use super::bands::{Band, Key, band_keys, bands, legend, origin, phase_color, phase_strip, seconds, shade};
+use super::bands::{Band, Key, band_keys, bands, lanes, legend, origin, phase_color, phase_strip, seconds, shade};
 use super::canvas::{Anchor, BLUE, CURVES, Canvas, Font, GREEN, SMALL, VERMILION, draw as on_canvas, fit, text_width};
 use super::curve::runs;
 use crate::base::time::Timestamp;
-use crate::model::{Curve, Report};
+use crate::model::{Curve, Migration, Report};
 use crate::report::words::Words;
 
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = WIDTH - 14.0;
+/// Height of a lane of the strip of phases, and how many there are at most.
+const LANE: f64 = 21.0;
+const LANES: usize = 6;
 /// Curves in one panel; more would not be told apart.
 const CURVES_SHOWN: usize = 6;
 
@@ -46,18 +49,26 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
     let keys = keys(report, words);
     let strip = report.migrations.iter().any(|m| m.start.is_some());
     let legend_height = legend(None, &keys, LEFT, 6.0, RIGHT);
-    let first = 6.0 + legend_height + if strip { 34.0 } else { 4.0 };
+    let lanes = lanes(&report.migrations);
+    let deepest = lanes.iter().copied().max().unwrap_or(0).min(LANES - 1);
+    let first = 6.0 + legend_height + if strip { 34.0 + deepest as f64 * LANE } else { 4.0 };
     let height = first + panels.iter().map(|p| p.height + 38.0).sum::<f64>() + 26.0;
     let bands = bands(report, origin, end);
     on_canvas(WIDTH, height, |canvas| {
         legend(Some(canvas), &keys, LEFT, 6.0, RIGHT);
         if strip {
-            let frame = Frame { left: LEFT, top: first - 24.0, right: RIGHT, bottom: first - 6.0 };
+            let top = 6.0 + legend_height + 10.0;
             let phased = report.migrations.iter().any(|m| !m.phases.is_empty());
             let name = if phased { words.t("legend.phases") } else { words.t("migration") };
-            canvas.text(name, (LEFT - 6.0, first - 15.0), Anchor::Right, SMALL);
-            phase_strip(canvas, &report.migrations, origin, frame, x, words);
-            lengths(canvas, report, origin, frame, x, words);
+            canvas.text(name, (LEFT - 6.0, top + 9.0), Anchor::Right, SMALL);
+            let mut taken = vec![LEFT; LANES];
+            for (migration, lane) in report.migrations.iter().zip(&lanes).filter(|(_, lane)| **lane < LANES) {
+                let frame = Frame { left: LEFT, top: top + *lane as f64 * LANE, right: RIGHT, bottom: top + *lane as f64 * LANE + 18.0 };
+                phase_strip(canvas, migration, origin, frame, x, words);
+                let next = report.migrations.iter().zip(&lanes).filter(|(m, l)| *l == lane && m.start > migration.start);
+                let limit = next.filter_map(|(m, _)| m.start).min().map_or(RIGHT, |t| x.at(seconds(origin, t)));
+                taken[*lane] = length(canvas, migration, origin, (taken[*lane], limit, frame), x, words);
+            }
         }
         let mut top = first + 24.0;
         for (i, panel) in panels.iter().enumerate() {
@@ -69,36 +80,37 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
     })
 }
 
-/// How long the downtime was, in words, right of its band (or left of the strip where there is no room).
-fn lengths(canvas: &mut Canvas<'_>, report: &Report, origin: Timestamp, strip: Frame, x: Scale, words: Words) {
-    let mut free = strip.left;
-    for migration in &report.migrations {
-        let downtime = &migration.downtime;
-        let mut parts = Vec::new();
-        if let Some(ms) = &downtime.vm.ms {
-            parts.push(format!("{} {}", words.t("vm"), words.ms(ms.estimate).text()));
-        }
-        match (&downtime.network.ms, downtime.network.recovered) {
-            (_, Some(false)) => parts.push(words.t("not-recovered").to_owned()),
-            (Some(ms), _) => parts.push(format!("{} {}", words.t("legend.net"), words.ms(ms.estimate).text())),
-            _ => {}
-        }
-        let ends = [downtime.vm.end.map(|t| t.estimate), downtime.network.end.map(|t| t.estimate), migration.end];
-        let Some(end) = ends.into_iter().flatten().max() else { continue };
-        if parts.is_empty() {
-            continue;
-        }
-        let text = format!("{} {}", words.t("legend.downtime"), parts.join(", "));
-        let font = Font { color: super::canvas::INK, ..SMALL };
-        let (middle, after) = ((strip.top + strip.bottom) / 2.0, x.at(seconds(origin, end)) + 8.0);
-        let before = migration.start.map_or(strip.left, |t| x.at(seconds(origin, t)) - 8.0);
-        if after > free && after + text_width(&text, font) < strip.right {
-            canvas.text(&text, (after, middle), Anchor::Left, font);
-            free = after + text_width(&text, font);
-        } else if before - text_width(&text, font) > free {
-            canvas.text(&text, (before, middle), Anchor::Right, font);
-        }
+/// How long the downtime was, in words: right of the migration's strip, or left of it where there is no room. Returns where the
+/// next free place of the lane begins.
+fn length(canvas: &mut Canvas<'_>, migration: &Migration, origin: Timestamp, lane: (f64, f64, Frame), x: Scale, words: Words) -> f64 {
+    let (free, limit, strip) = lane;
+    let downtime = &migration.downtime;
+    let mut parts = Vec::new();
+    if let Some(ms) = &downtime.vm.ms {
+        parts.push(format!("{} {}", words.t("vm"), words.ms(ms.estimate).text()));
     }
+    match (&downtime.network.ms, downtime.network.recovered) {
+        (_, Some(false)) => parts.push(words.t("not-recovered").to_owned()),
+        (Some(ms), _) => parts.push(format!("{} {}", words.t("legend.net"), words.ms(ms.estimate).text())),
+        _ => {}
+    }
+    let ends = [downtime.vm.end.map(|t| t.estimate), downtime.network.end.map(|t| t.estimate), migration.end];
+    let end = ends.into_iter().flatten().max().map_or(strip.right, |t| x.at(seconds(origin, t)));
+    if parts.is_empty() {
+        return end;
+    }
+    let text = format!("{} {}", words.t("legend.downtime"), parts.join(", "));
+    let font = Font { color: super::canvas::INK, ..SMALL };
+    let (middle, width) = ((strip.top + strip.bottom) / 2.0, text_width(&text, font));
+    let before = migration.start.map_or(strip.left, |t| x.at(seconds(origin, t))) - 8.0;
+    if end + 8.0 + width < limit - 8.0 {
+        canvas.text(&text, (end + 8.0, middle), Anchor::Left, font);
+        return end + 8.0 + width;
+    }
+    if before - width > free {
+        canvas.text(&text, (before, middle), Anchor::Right, font);
+    }
+    end
 }
 
 fn keys(report: &Report, words: Words) -> Vec<Key> {
@@ -198,13 +210,13 @@ fn names(canvas: &mut Canvas<'_>, panel: &Panel<'_>, frame: Frame, unit: &str, w
         return;
     }
     let font = Font { color: super::canvas::INK, ..SMALL };
-    let taken = text_width(&panel.title, super::canvas::TITLE) + text_width(unit, SMALL) + 30.0;
-    let room = (frame.right - frame.left - taken) / panel.curves.len().max(1) as f64 - 24.0;
+    let taken = text_width(&panel.title, super::canvas::TITLE).min((frame.right - frame.left) * 0.5) + text_width(unit, SMALL) + 30.0;
+    let room = (frame.right - frame.left - taken) / panel.curves.len().max(1) as f64 - 32.0;
     let mut right = frame.right;
     for (curve, color) in panel.curves.iter().rev() {
         let name = match curve.name.parse::<u32>() {
             Ok(id) => format!("{} {id}", words.t("migration")),
-            Err(_) => fit(&curve.name, room.max(40.0), font),
+            Err(_) => fit(&curve.name, room.clamp(40.0, 200.0), font),
         };
         canvas.text(&name, (right, frame.top - 10.0), Anchor::Right, font);
         right -= text_width(&name, font) + 6.0;
