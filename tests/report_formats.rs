@@ -1,9 +1,12 @@
 //! Every format: what it holds, that hostile text stays text, and that the same report gives the same bytes.
 #![cfg(feature = "testkit")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use lmpcap::model::Report;
 use lmpcap::report::words::Words;
@@ -196,6 +199,27 @@ fn pages_read_well() {
         .map(latex::table)
         .collect();
     insta::assert_snapshot!("latex_report_id", tables.join("\n"));
+}
+
+#[test]
+fn the_latex_compiles() {
+    if !common::has("pdflatex", "texlive-latex-recommended") {
+        return;
+    }
+    for (name, report, lang) in [("report", sample::report(), Lang::Id), ("hostile", sample::hostile(), Lang::En)] {
+        let dir = tempfile::tempdir().unwrap();
+        report::write(&report, &["latex"], dir.path(), &WriteOptions { lang }).unwrap();
+        let folder = dir.path().join("latex");
+        let run = || {
+            let args = ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"];
+            Command::new("pdflatex").args(args).current_dir(&folder).stdin(Stdio::null()).output().unwrap()
+        };
+        let (first, second) = (run(), run());
+        assert!(first.status.success() && second.status.success(), "{name}: {}", String::from_utf8_lossy(&second.stdout));
+        let said = String::from_utf8_lossy(&second.stdout).into_owned();
+        assert!(!said.contains("undefined"), "{name}: {said}");
+        assert!(fs::metadata(folder.join("all.pdf")).unwrap().len() > 50_000);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::document::{self, Block, Cell, Document, Kind, Row, Table};
+use super::document::{self, Block, Cell, Column, Document, Kind, Row, Table};
 use super::escape::latex;
 use super::words::Words;
 use super::{WriteOptions, draw, output};
@@ -49,7 +49,7 @@ fn all(doc: &Document) -> String {
         "% Compile in this folder with pdflatex (twice), or copy single \\input lines into a thesis.\n\
          % The packages that the pieces need are these:\n\
          \\documentclass[11pt,a4paper]{article}\n\\usepackage[T1]{fontenc}\n\\usepackage[utf8]{inputenc}\n\\usepackage{textcomp}\n\
-         \\usepackage[margin=20mm]{geometry}\n\\usepackage{array,booktabs,tabularx,longtable,graphicx}\n",
+         \\usepackage[margin=20mm]{geometry}\n\\usepackage{array,booktabs,longtable,graphicx}\n",
     );
     if doc.lang == "id" {
         out.push_str("\\renewcommand{\\tablename}{Tabel}\n\\renewcommand{\\figurename}{Gambar}\n");
@@ -89,22 +89,26 @@ fn all(doc: &Document) -> String {
 enum Set {
     Left,
     Right,
-    /// Wrapped, with its share of the width that wrapped columns have together.
+    /// Wrapped, with its share of the line.
     Wrapped(f64),
 }
 
 fn columns(table: &Table) -> Vec<Set> {
-    let longest = |i: usize| {
-        let cells = table.rows.iter().filter(|row| !row.group).filter_map(|row| row.cells.get(i));
-        cells.map(|cell| cell.text.chars().count() + cell.detail.chars().count()).max().unwrap_or(0)
-    };
+    let cells = |i: usize| table.rows.iter().filter(|row| !row.group).filter_map(move |row| row.cells.get(i));
+    let head = |i: usize| table.columns[i].head.chars().count();
+    let longest =
+        |i: usize| cells(i).map(|cell| cell.text.chars().count().max(cell.detail.chars().count())).max().unwrap_or(0).max(head(i));
     let lengths: Vec<usize> = (0..table.columns.len()).map(longest).collect();
     let wraps = |i: usize| !table.columns[i].number && lengths[i] > WRAPPED;
+    // About what the columns that are not wrapped take of a line of small type, and the rest for the others in the measure of their
+    // texts. A table that is too wide all the same is shrunk as a whole.
+    let fixed: f64 = (0..lengths.len()).filter(|i| !wraps(*i)).map(|i| lengths[i] as f64 * 0.0095 + 0.018).sum();
+    let left = (1.0 - fixed).max(0.4);
     let weight = |i: usize| lengths[i].min(120) as f64;
     let sum: f64 = (0..lengths.len()).filter(|i| wraps(*i)).map(weight).sum();
     let set = |i: usize| {
         if wraps(i) {
-            Set::Wrapped(weight(i) / sum.max(1.0))
+            Set::Wrapped(left * weight(i) / sum.max(1.0) - 0.015)
         } else if table.columns[i].number {
             Set::Right
         } else {
@@ -118,34 +122,28 @@ fn columns(table: &Table) -> Vec<Set> {
 pub fn table(table: &Table) -> String {
     let long = table.rows.len() > LONG;
     let sets = columns(table);
-    let wrapped = sets.iter().filter(|set| matches!(set, Set::Wrapped(_))).count();
     let mut spec = String::from("@{}");
     for set in &sets {
         match set {
             Set::Left => spec.push('l'),
             Set::Right => spec.push('r'),
-            // A long table has no X columns: about what the others leave of the line.
-            Set::Wrapped(share) if long => {
-                let left = (1.0 - 0.085 * (sets.len() - wrapped) as f64).max(0.3);
-                let _ = write!(spec, ">{{\\raggedright\\arraybackslash}}p{{{:.3}\\linewidth}}", share * left);
-            }
-            // The widths of X columns must add up to their number.
             Set::Wrapped(share) => {
-                let _ = write!(spec, ">{{\\hsize={:.3}\\hsize\\raggedright\\arraybackslash}}X", share * wrapped as f64);
+                let _ = write!(spec, ">{{\\raggedright\\arraybackslash}}p{{{:.3}\\linewidth}}", share.max(0.08));
             }
         }
     }
     spec.push_str("@{}");
-    let size = if table.columns.len() > 7 { "\\scriptsize\\setlength{\\tabcolsep}{3pt}" } else { "\\small" };
+    let size = if table.columns.len() > 7 { "\\footnotesize\\setlength{\\tabcolsep}{3pt}" } else { "\\small" };
     let head = row(table.columns.iter().map(|c| {
+        let (head, side) = (latex(&c.head), if c.number { 'r' } else { 'l' });
         if c.unit.is_empty() {
-            format!("\\textbf{{{}}}", latex(&c.head))
+            format!("\\textbf{{{head}}}")
         } else {
-            format!("\\textbf{{{}}} ({})", latex(&c.head), latex(&c.unit))
+            format!("\\shortstack[{side}]{{\\textbf{{{head}}}\\\\({})}}", latex(&c.unit))
         }
     }));
     let (caption, label) = (latex(&table.caption), &table.id);
-    let mut out = format!("% {}\n", latex(&table.caption));
+    let mut out = format!("% {caption}\n");
     let body = body(table);
     let notes = notes(table);
     let _ = if long {
@@ -154,14 +152,9 @@ pub fn table(table: &Table) -> String {
             "{{{size}\n\\begin{{longtable}}{{{spec}}}\n\\caption{{{caption}}}\\label{{tab:{label}}}\\\\\n\\toprule\n{head}\\midrule\n\\endfirsthead\n\\toprule\n{head}\\midrule\n\\endhead\n\\bottomrule\n\\endfoot\n{body}\\end{{longtable}}\n{notes}}}\n"
         )
     } else {
-        let (begin, end) = if wrapped > 0 {
-            (format!("\\begin{{tabularx}}{{\\linewidth}}{{{spec}}}"), "\\end{tabularx}")
-        } else {
-            (format!("\\begin{{tabular}}{{{spec}}}"), "\\end{tabular}")
-        };
         write!(
             out,
-            "\\begin{{table}}[htbp]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{size}\n{begin}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n{end}\n{notes}\\end{{table}}\n"
+            "\\begin{{table}}[htbp]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{size}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{spec}}}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}}}\n{notes}\\end{{table}}\n"
         )
     };
     out
@@ -181,14 +174,14 @@ fn body(table: &Table) -> String {
                 out.push_str("\\cmidrule{1-");
                 let _ = writeln!(out, "{}}}", table.columns.len());
             }
-            out.push_str(&cells(line));
+            out.push_str(&cells(line, &table.columns));
         }
     }
     out
 }
 
-fn cells(line: &Row) -> String {
-    row(line.cells.iter().map(cell))
+fn cells(line: &Row, columns: &[Column]) -> String {
+    row(line.cells.iter().zip(columns).map(|(shown, column)| cell(shown, column.number)))
 }
 
 fn row(cells: impl Iterator<Item = String>) -> String {
@@ -197,21 +190,41 @@ fn row(cells: impl Iterator<Item = String>) -> String {
     out
 }
 
-fn cell(cell: &Cell) -> String {
+fn cell(cell: &Cell, number: bool) -> String {
     let text = latex(&cell.text);
     let mut out = match cell.kind {
-        Kind::Code => format!("\\texttt{{{text}}}"),
+        Kind::Code => format!("\\texttt{{{}}}", breakable(&cell.text)),
         Kind::Strong | Kind::Bad => format!("\\textbf{{{text}}}"),
         Kind::Unknown => format!("\\textit{{{text}}}"),
         _ => text,
     };
-    if !cell.detail.is_empty() {
-        let _ = write!(out, " ({})", latex(&cell.detail));
-    }
     if let Some(note) = &cell.note {
         let _ = write!(out, "\\textsuperscript{{{note}}}");
     }
+    if !cell.detail.is_empty() {
+        let side = if number { 'r' } else { 'l' };
+        out = format!("\\shortstack[{side}]{{{out}\\\\{{\\scriptsize {}}}}}", latex(&cell.detail));
+    }
     out
+}
+
+/// A name from the capture, which may break after what parts its pieces and after each dozen letters: TeX breaks no word in a
+/// fixed font.
+fn breakable(text: &str) -> String {
+    let mut out = String::new();
+    let mut run = 0;
+    let mut piece = String::new();
+    for c in text.chars() {
+        piece.push(c);
+        run += 1;
+        if matches!(c, '/' | '.' | ':' | '_' | '-' | '?' | '=' | '>') || run >= 12 {
+            out.push_str(&latex(&piece));
+            out.push_str("\\allowbreak{}");
+            piece.clear();
+            run = 0;
+        }
+    }
+    out + &latex(&piece)
 }
 
 fn notes(table: &Table) -> String {
