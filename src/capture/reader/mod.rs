@@ -239,3 +239,6 @@ impl<R: Read> Reader<R> {
         &self.shared.anomalies
     }
 }
+
+#[cfg(test)]
+mod tests;
