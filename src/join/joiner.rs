@@ -187,7 +187,7 @@ impl<S: Passages> Joiner<S> {
         let clocks = clock_solve::solve(&self.clocks, &self.roles, &spans);
         let points = spans.len();
         let between = (0..points * points).map(|i| clock_solve::between(&self.clocks, &clocks, &spans, i / points, i % points)).collect();
-        (Joined { clocks, between, spans, ends: self.ends.list, counters: self.counters }, self.sink)
+        (Joined { clocks, between, spans, ends: self.ends.into_list(), counters: self.counters }, self.sink)
     }
 
     fn sight(&mut self, point: usize, s: &Sighting) {
@@ -256,7 +256,7 @@ impl<S: Passages> Joiner<S> {
                 }
             }
         }
-        self.counters.most_held = self.counters.most_held.max(self.matcher.len());
+        self.counters.most_held = self.counters.most_held.max(self.matcher.held());
     }
 
     /// Two points saw the same packet: their clocks and conversations are compared.
@@ -309,7 +309,7 @@ impl<S: Passages> Joiner<S> {
     /// Judges what every point has been read past.
     fn settle(&mut self) {
         while let Some((point, slot, age)) = self.ripest() {
-            let pressed = self.matcher.len() > self.room / 4 * 3;
+            let pressed = self.matcher.held() > self.room / 4 * 3;
             if age <= if pressed { SHORT_HORIZON } else { HORIZON } {
                 return;
             }
@@ -430,6 +430,10 @@ impl<S: Passages> Joiner<S> {
         }
     }
 
+    fn on_reference(&self, point: usize, at: Timestamp) -> i64 {
+        at.0.saturating_add(self.clocks.offsets()[point])
+    }
+
     fn record(&self, entry: &Entry) -> Option<&FlowRecord> {
         self.points[usize::from(entry.first)].flows.peek(entry.flow?)
     }
@@ -489,18 +493,27 @@ impl<S: Passages> Joiner<S> {
         if entry.seen.is_power_of_two() {
             return known;
         }
-        let offsets = self.clocks.offsets();
         let times = self.matcher.times(slot);
-        let key = |p: &usize| times[*p].0.saturating_add(offsets[*p]);
-        let seen = || (0..times.len()).filter(|&p| entry.seen & (1 << p) != 0);
-        let ends_at = |p: usize| {
-            if p == first {
-                return record.dirs[side.index()].ends;
+        let (mut a, mut b, mut later) = (record.dirs[side.index()].ends, record.dirs[side.index()].ends, 0i64);
+        for peer in record.peers.iter().flatten().filter(|peer| entry.seen & (1 << peer.point) != 0) {
+            let p = usize::from(peer.point);
+            let Some(there) = self.points[p].flows.peek(peer.flow) else { continue };
+            let theirs = there.dirs[peer.side(side).index()].ends;
+            if theirs == a {
+                continue;
             }
-            let there = record.at(p).and_then(|peer| Some((peer, self.points[p].flows.peek(peer.flow)?)));
-            there.map_or(entry.ends, |(peer, r)| r.dirs[peer.side(side).index()].ends)
-        };
-        let (a, b) = (seen().min_by_key(key).map_or(entry.ends, ends_at), seen().max_by_key(key).map_or(entry.ends, ends_at));
+            later = self.on_reference(p, times[p]).saturating_sub(self.on_reference(first, times[first]));
+            // Whichever way one packet's times lie, the conversation as a whole tells which point is nearer to the client.
+            match record.nearer() {
+                Some(here) if here == (side == Side::Client) => b = theirs,
+                Some(_) => a = theirs,
+                None => {}
+            }
+        }
+        if later != 0 {
+            self.points[first].flows.lean(flow, side, later);
+        }
+        let Some(record) = self.record(entry) else { return entry.ends };
         let peers = record.peers;
         let new = across(&mut self.ends, a, b);
         if new != known {

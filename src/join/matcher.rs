@@ -170,13 +170,13 @@ impl Matcher {
     }
 
     /// Packets held.
-    pub fn len(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.entries.len() - self.free.len()
     }
 
     /// True if there is no room for another packet.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.room
+        self.held() >= self.room
     }
 
     /// Packets whose first sighting was at `point`.
@@ -196,14 +196,7 @@ impl Matcher {
     }
 
     /// Takes one sighting (or one piece of it) of `point`. `near` judges whether a packet with these times may be the same one.
-    pub fn sight(
-        &mut self,
-        point: usize,
-        s: &Sighting,
-        piece: Piece,
-        ends: EndsId,
-        near: impl Fn(&Entry, &[Timestamp]) -> bool,
-    ) -> Met {
+    pub fn sight(&mut self, point: usize, s: &Sighting, piece: Piece, ends: EndsId, near: impl Fn(&Entry, &[Timestamp]) -> bool) -> Met {
         let Piece { key, copy, seq, len } = piece;
         if let Some((slot, sure)) = self.join(point, (s.at, s.wire, s.flags), piece, near) {
             return Met::With { slot, sure };
@@ -298,12 +291,12 @@ impl Matcher {
             entry.copy = 0;
         }
         self.times[slot as usize * self.points + point] = at;
-        self.to_back(key, slot);
+        self.put_last(key, slot);
         Some((slot, sure))
     }
 
     /// Puts a joined entry last in its chain, so that those that still wait come first.
-    fn to_back(&mut self, key: u64, slot: u32) {
+    fn put_last(&mut self, key: u64, slot: u32) {
         if self.entries[slot as usize].next != NONE {
             self.unlink(slot);
             self.link(key, slot);

@@ -10,7 +10,7 @@ use super::sighting::{FlowNote, Sighting, flag};
 use crate::base::limits::{JOIN_AGAIN, JOIN_ENDS, JOIN_FLOWS};
 use crate::base::net::Side;
 use crate::base::seq::distance;
-use crate::base::time::Timestamp;
+use crate::base::time::{NS_PER_MS, Timestamp};
 use crate::flow::{FlowId, FlowKey};
 
 /// Disjoint byte ranges kept per direction: holes that are open at once.
@@ -53,7 +53,9 @@ pub struct EndsBook {
     /// Per id: number of the unordered pair of addresses, and which of them sends.
     hosts: Vec<(u32, usize)>,
     /// By [`EndsId`] minus one.
-    pub list: Vec<Ends>,
+    list: Vec<Ends>,
+    /// What ends turned out to be once a packet was followed through a translation; [`NO_ENDS`] if they turned out to be several.
+    known: HashMap<EndsId, EndsId>,
     /// Directions that found no room and share [`NO_ENDS`].
     pub folded: u64,
 }
@@ -80,6 +82,12 @@ impl EndsBook {
     /// The unordered pair of hosts of an id, and 0 if the lower address sends, else 1.
     pub fn hosts(&self, id: EndsId) -> (u32, usize) {
         (id as usize).checked_sub(1).and_then(|i| self.hosts.get(i)).copied().unwrap_or_default()
+    }
+
+    /// All ends, translated ones by what they are known to be; index 0 is id 1.
+    pub fn into_list(self) -> Vec<Ends> {
+        let of = |id: EndsId| self.known.get(&id).copied().filter(|&k| k != NO_ENDS).unwrap_or(id);
+        (1..=self.list.len() as EndsId).filter_map(|id| self.get(of(id)).copied()).collect()
     }
 
     /// The ends behind an id; `None` for [`NO_ENDS`].
@@ -213,6 +221,10 @@ pub struct FlowRecord {
     pub dirs: [Direction; 2],
     /// Segments carry time stamps (12 bytes of options in each).
     stamps: bool,
+    /// How much later than here, in all, the client's packets were seen at other points than the server's: which way is up.
+    pub lean: i64,
+    /// Packets of each side that this was learned from.
+    pub leaned: [u16; 2],
     /// The same conversation at other points, the first few.
     pub peers: [Option<Peer>; 4],
 }
@@ -262,6 +274,11 @@ impl FlowRecord {
         self.dirs[side.other().index()].acked.is_some_and(|ack| distance(end, ack) >= 0)
     }
 
+    /// True if the client is nearer to this point than to the others; `None` until a few packets each way have told.
+    pub fn nearer(&self) -> Option<bool> {
+        (self.leaned.iter().all(|&n| n >= 2)).then_some(self.lean >= 0)
+    }
+
     /// Remembers which conversation this is at another point.
     pub fn meet(&mut self, peer: Peer) {
         let known = self.peers.iter().position(|p| p.is_none_or(|p| p.point == peer.point));
@@ -297,7 +314,7 @@ impl FlowBook {
             return;
         }
         let dirs = ids.map(|id| Direction { ends: id, known: id, ..Direction::default() });
-        self.insert(note.flow, FlowRecord { dirs, stamps: false, peers: [None; 4] });
+        self.insert(note.flow, FlowRecord { dirs, stamps: false, lean: 0, leaned: [0; 2], peers: [None; 4] });
     }
 
     /// The record of a conversation.
@@ -308,6 +325,17 @@ impl FlowBook {
             self.insert(flow, record);
         }
         self.young.get_mut(&flow.0)
+    }
+
+    /// Remembers by how much a packet of `side` was seen later at another point than here (negative: earlier).
+    pub fn lean(&mut self, flow: FlowId, side: Side, later: i64) {
+        if let Some(record) = self.get(flow) {
+            // One delay in a queue must not outweigh all others.
+            let later = later.clamp(-NS_PER_MS, NS_PER_MS);
+            let count = &mut record.leaned[side.index()];
+            *count = count.saturating_add(1);
+            record.lean = record.lean.saturating_add(if side == Side::Client { later } else { -later });
+        }
     }
 
     /// The record of a conversation, without making it younger.
@@ -333,7 +361,16 @@ pub fn across(book: &mut EndsBook, first: EndsId, last: EndsId) -> EndsId {
     };
     // The called port is the server's: known best at the point that is nearer to it.
     let (port, from) = if a.from == Side::Client { (b.port, b.from) } else { (a.port, a.from) };
-    book.id(Ends { proto: a.proto, src: a.src, dst: b.dst, port, from })
+    let known = book.id(Ends { proto: a.proto, src: a.src, dst: b.dst, port, from });
+    for id in [first, last] {
+        if id != known {
+            let told = book.known.entry(id).or_insert(known);
+            if *told != known {
+                *told = NO_ENDS;
+            }
+        }
+    }
+    known
 }
 
 #[cfg(test)]

@@ -183,7 +183,8 @@ impl Sighting {
             self.flags |= flag::STAMPS;
             if self.copy == 0 {
                 // Without identification (IPv6) the time stamps tell copies apart (RFC 7323 3.2), and the blocks duplicate acknowledgments.
-                let blocks = tcp.sack.iter().take(usize::from(tcp.sack_count)).fold(0, |sum, b| mix(sum, u64::from(b.0) << 32 | u64::from(b.1)));
+                let blocks =
+                    tcp.sack.iter().take(usize::from(tcp.sack_count)).fold(0, |sum, b| mix(sum, u64::from(b.0) << 32 | u64::from(b.1)));
                 self.copy = mix(u64::from(value) << 32 | u64::from(echo), blocks) as u32 & !NUMBERED | 1;
             }
         }

@@ -76,8 +76,12 @@ pub struct Path {
     pairs: Vec<PairMeter>,
     /// Lone packets later than the last one that was seen elsewhere too.
     tail: Vec<Edge>,
-    /// Lone packets earlier than the first one that was.
-    head: Vec<Edge>,
+    /// Lone packets earlier than the first one that was, or between two that were seen at different points.
+    between: Vec<Edge>,
+    /// Points that saw the last packet that was seen elsewhere too.
+    last_seen: u16,
+    /// When the last packet was sent that was seen at other points than the one before it.
+    moved: Option<Timestamp>,
     /// Lone packets that found no room in either.
     edge_full: u64,
     /// Sent times of the first and last packet that was seen elsewhere too.
@@ -123,7 +127,7 @@ impl PathMeter {
     pub fn heap_bytes(&self) -> usize {
         let path = |p: &Path| {
             p.counts.capacity() * size_of::<Count>()
-                + (p.head.capacity() + p.tail.capacity()) * size_of::<Edge>()
+                + (p.between.capacity() + p.tail.capacity()) * size_of::<Edge>()
                 + p.pairs.iter().map(PairMeter::heap_bytes).sum::<usize>()
         };
         self.paths.iter().map(path).sum()
@@ -227,11 +231,13 @@ impl Passages for PathMeter {
         self.paths[at].union |= p.seen;
         if self.alone(at, p.seen) {
             let path = &mut self.paths[at];
-            if path.common.is_some_and(|(_, last)| p.sent <= last) && path.common.is_some_and(|(first, _)| p.sent >= first) {
+            let inside = path.common.is_some_and(|(first, last)| first <= p.sent && p.sent <= last);
+            if inside && path.moved.is_none_or(|moved| p.sent > moved) {
                 return self.count(at, p.sent, kind);
             }
-            if path.tail.len() < EDGE {
-                path.tail.push(Edge { sent: p.sent, kind });
+            let list = if inside { &mut path.between } else { &mut path.tail };
+            if list.len() < EDGE {
+                list.push(Edge { sent: p.sent, kind });
             } else {
                 path.edge_full += 1;
             }
@@ -241,17 +247,27 @@ impl Passages for PathMeter {
         let common = before.map_or((p.sent, p.sent), |(a, b)| (a.min(p.sent), b.max(p.sent)));
         self.paths[at].common = Some(common);
         if !self.paths[at].tail.is_empty() {
-            // What was sent before this one and after another that arrived should have arrived.
+            // What was sent before this one and after another that arrived at the same point should have arrived there.
+            let last_seen = self.paths[at].last_seen;
             for edge in std::mem::take(&mut self.paths[at].tail) {
-                if edge.sent < common.0 {
-                    self.paths[at].head.push(edge);
-                } else if edge.sent <= common.1 {
+                let path = &mut self.paths[at];
+                if edge.sent > common.1 {
+                    path.tail.push(edge);
+                } else if before.is_some() && edge.sent >= common.0 && last_seen & p.seen & !edge.kind.seen != 0 {
                     self.count(at, edge.sent, edge.kind);
+                } else if path.between.len() < EDGE {
+                    path.between.push(edge);
                 } else {
-                    self.paths[at].tail.push(edge);
+                    path.edge_full += 1;
                 }
             }
         }
+        let path = &mut self.paths[at];
+        let sender = 1 << p.first;
+        if before.is_some() && path.last_seen & p.seen & !sender == 0 {
+            path.moved = path.moved.max(Some(p.sent));
+        }
+        path.last_seen = p.seen;
         self.count(at, p.sent, kind);
         if p.vague || p.seen.is_power_of_two() {
             return;

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use lmpcap::base::clock::ClockChoice;
+use lmpcap::base::net::Side;
 use lmpcap::base::role::Role;
 use lmpcap::base::time::Timestamp;
 use lmpcap::capture::{self, OpenOptions, PointSource, Source};
 use lmpcap::decode::duplicates::{Duplicates, Verdict};
 use lmpcap::decode::{Decoded, Decoder, Packet};
 use lmpcap::flow::{EndOfStream, FlowId, FlowKey, FlowTable, GapReason, Moment, Need, Sink};
-use lmpcap::base::net::Side;
 use lmpcap::join::{Batch, Joined, Joiner};
 use lmpcap::measure::path::PathMeter;
 
@@ -30,22 +30,39 @@ impl Sink for Quiet {
     fn end(&mut self, _: FlowId, _: &FlowKey, _: Moment, _: EndOfStream) {}
 }
 
-/// One point as a stream of batches. `warp` rewrites time stamps.
-pub struct Reader<W> {
+/// What a test does to a point's frames before they are read: `None` leaves a frame out; the bytes may be rewritten.
+pub type Tamper = Box<dyn FnMut(Timestamp, &mut Vec<u8>) -> Option<Timestamp>>;
+
+/// Frames as they are.
+pub fn untouched() -> Tamper {
+    Box::new(|at, _| Some(at))
+}
+
+/// One point as a stream of batches.
+pub struct Reader {
     source: PointSource,
     decoder: Decoder,
     duplicates: Duplicates,
     flows: FlowTable,
-    warp: W,
+    tamper: Tamper,
+    bytes: Vec<u8>,
     batch: Batch,
-    pub copies: u64,
     ended: bool,
 }
 
-impl<W: Fn(Timestamp) -> Option<Timestamp>> Reader<W> {
-    pub fn new(files: &[PathBuf], warp: W) -> Self {
+impl Reader {
+    pub fn new(files: &[PathBuf], tamper: Tamper) -> Self {
         let source = capture::open_point(files, &OpenOptions::default()).unwrap_or_else(|e| panic!("{files:?}: {e}"));
-        Self { source, decoder: Decoder::new(), duplicates: Duplicates::new(), flows: FlowTable::new(), warp, batch: Batch::default(), copies: 0, ended: false }
+        Self {
+            source,
+            decoder: Decoder::new(),
+            duplicates: Duplicates::new(),
+            flows: FlowTable::new(),
+            tamper,
+            bytes: Vec::new(),
+            batch: Batch::default(),
+            ended: false,
+        }
     }
 
     /// The next batch, `None` at the end.
@@ -59,11 +76,12 @@ impl<W: Fn(Timestamp) -> Option<Timestamp>> Reader<W> {
                 self.ended = true;
                 return (!self.batch.sightings.is_empty()).then_some(&self.batch);
             };
-            let Some(at) = (self.warp)(frame.at) else { continue };
-            let frame = lmpcap::capture::Frame { at, ..frame };
+            self.bytes.clear();
+            self.bytes.extend_from_slice(frame.bytes);
+            let Some(at) = (self.tamper)(frame.at, &mut self.bytes) else { continue };
+            let frame = capture::Frame { at, bytes: &self.bytes, ..frame };
             if let Decoded::Packet(packet) = self.decoder.decode(&frame) {
                 if self.duplicates.check(&packet) == Verdict::Copy {
-                    self.copies += 1;
                     continue;
                 }
                 if sight(&mut self.flows, &mut self.batch, &packet) {
@@ -80,9 +98,9 @@ fn sight(flows: &mut FlowTable, batch: &mut Batch, packet: &Packet<'_>) -> bool 
 }
 
 /// Joins points of these roles.
-pub fn join<W: Fn(Timestamp) -> Option<Timestamp>>(points: Vec<(Role, Reader<W>)>, choice: ClockChoice) -> (Joined, PathMeter) {
+pub fn join(points: Vec<(Role, Reader)>, choice: ClockChoice) -> (Joined, PathMeter) {
     let roles: Vec<Role> = points.iter().map(|p| p.0).collect();
-    let mut readers: Vec<Reader<W>> = points.into_iter().map(|p| p.1).collect();
+    let mut readers: Vec<Reader> = points.into_iter().map(|p| p.1).collect();
     let mut joiner = Joiner::new(&roles, choice, PathMeter::new(&roles));
     while let Some(p) = joiner.next_point() {
         match readers[p].next() {

@@ -10,6 +10,8 @@
 //! - *refused*: too big for a link on the way, and the sender was told so (path MTU discovery): no loss;
 //! - not counted: sent before the other capture began or after it ended, or to a node that was not captured.
 
+use std::collections::HashSet;
+
 use super::stay::{Home, Stays};
 use super::{Kind, Path, PathMeter};
 use crate::base::clock::ClockMap;
@@ -173,10 +175,12 @@ impl<'a> Figures<'a> {
     pub fn fates(&self, from: End, to: End, wanted: impl Fn(&Ends) -> bool, within: impl Fn(Timestamp) -> bool) -> Fates {
         let mut fates = Fates::default();
         let half = Nanos((self.meter.window_ms() * 5e5) as i64);
-        for (_, path) in self.paths().filter(|(ends, _)| wanted(ends)) {
-            let (all_from, all_to) = (self.ever(from), self.ever(to));
-            let both = path.counts.iter().any(|c| c.kind.seen & all_from != 0 && c.kind.seen & all_to != 0);
-            let edges = path.head.iter().chain(&path.tail).map(|e| (e.sent, Nanos(0), e.kind, 1, true));
+        let (all_from, all_to) = (self.ever(from), self.ever(to));
+        let joint = |path: &Path| path.counts.iter().any(|c| c.kind.seen & all_from != 0 && c.kind.seen & all_to != 0);
+        let common: HashSet<&Ends> = self.paths().filter(|(_, path)| joint(path)).map(|(ends, _)| ends).collect();
+        for (ends, path) in self.paths().filter(|(ends, _)| wanted(ends)) {
+            let both = common.contains(ends);
+            let edges = path.between.iter().chain(&path.tail).map(|e| (e.sent, Nanos(0), e.kind, 1, true));
             let inside = path.counts.iter().map(|c| (self.meter.width.middle(c.window), half, c.kind, c.packets, false));
             for (at, half, kind, n, edge) in inside.chain(edges).filter(|(at, ..)| within(*at)) {
                 if kind.seen & (all_from | all_to) == 0 {
@@ -242,9 +246,13 @@ impl<'a> Figures<'a> {
         if !captured {
             return &mut fates.outside;
         }
+        // Between two packets that arrived at one point that point was capturing.
         if edge || !kind.seen.is_power_of_two() {
             let (soonest, latest) = self.extremes(path, source, target);
-            if !self.covers(target, (at, soonest), (at, latest)) {
+            // While the VM is on its way its packets may go to either node: both must have been captured.
+            let each = if to == End::Vm && self.stays.at(at) == Home::Away { target } else { 0 };
+            let all = (0..16).map(|p| 1 << p).filter(|bit| each & bit != 0).all(|bit| self.covers(bit, (at, soonest), (at, latest)));
+            if !all || !self.covers(target, (at, soonest), (at, latest)) {
                 return &mut fates.outside;
             }
         }
@@ -303,7 +311,10 @@ impl<'a> Figures<'a> {
         loss.misdelivered = Some(f.misdelivered);
         loss.not_captured = Some(f.not_captured);
         if f.unknown > 0 {
-            loss.why = Some(format!("{} packets left the full table before they could be judged: they are counted neither as lost nor as delivered", f.unknown));
+            loss.why = Some(format!(
+                "{} packets left the full table before they could be judged: they are counted neither as lost nor as delivered",
+                f.unknown
+            ));
         }
         loss
     }
@@ -328,7 +339,9 @@ impl<'a> Figures<'a> {
                 };
                 let (a, b) = if backwards { (m.y, m.x) } else { (m.x, m.y) };
                 let here = |t: Timestamp| {
-                    let is = |end: End, p: usize| end != End::Vm || matches!(self.stays.at(t), Home::Point(h) if h == p) || self.stays.at(t) == Home::Unknown;
+                    let is = |end: End, p: usize| {
+                        end != End::Vm || matches!(self.stays.at(t), Home::Point(h) if h == p) || self.stays.at(t) == Home::Unknown
+                    };
                     is(from, a) && is(to, b)
                 };
                 take(m, backwards, &here);
@@ -367,7 +380,11 @@ impl<'a> Figures<'a> {
             return absent(format!("packets arrive up to {:.3} ms before they were sent: the clocks do not agree", -Nanos(least).ms()));
         }
         if unsure.0 > median {
-            return absent(format!("the clocks are known to ± {:.3} ms only, more than the one-way delay of {:.3} ms", unsure.ms(), Nanos(median).ms()));
+            return absent(format!(
+                "the clocks are known to ± {:.3} ms only, more than the one-way delay of {:.3} ms",
+                unsure.ms(),
+                Nanos(median).ms()
+            ));
         }
         delay_of(&sum, "one-way", Some(unsure))
     }

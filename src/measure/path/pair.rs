@@ -143,7 +143,8 @@ impl PairMeter {
             let on_reference = clocks.0.to_reference(middle);
             let wrong = (clocks.1.to_reference(middle + Nanos(window.base)) - on_reference).0;
             let (mean, low, high) = (window.rest.mean()?, window.rest.min()?, window.rest.max()?);
-            let (mean, most) = if backwards { (-mean, low.saturating_neg().saturating_sub(wrong)) } else { (mean, high.saturating_add(wrong)) };
+            let (mean, most) =
+                if backwards { (-mean, low.saturating_neg().saturating_sub(wrong)) } else { (mean, high.saturating_add(wrong)) };
             Some((on_reference, mean + if backwards { -wrong } else { wrong } as f64, most))
         })
     }
