@@ -202,7 +202,7 @@ impl<E: Emit<Tagged>> Dispatcher<E> {
                     self.anomalies.note("probe_limit", when.place);
                 }
                 if detection.has_gap() {
-                    self.keep(slot, State::Resync { left: limits::RESYNC_SEGMENTS });
+                    self.keep(slot, State::Resync { left: patience(key) });
                     return Need::More;
                 }
                 self.release(slot);
@@ -257,7 +257,7 @@ impl<E: Emit<Tagged>> Sink for Dispatcher<E> {
                 let mut detection = Box::<Detection>::default();
                 match detection.bytes(self.protocols, key, side, when, bytes) {
                     verdict @ Verdict::Is(_) => self.settle(slot, key, side, when, detection, verdict),
-                    _ => self.resync(slot, key, side, when, bytes, limits::RESYNC_SEGMENTS),
+                    _ => self.resync(slot, key, side, when, bytes, patience(key)),
                 }
             }
             State::Detecting(mut detection) => {
@@ -353,6 +353,15 @@ impl<E: Emit<Tagged>> Sink for Dispatcher<E> {
             _ => {}
         }
         self.release(slot);
+    }
+}
+
+/// How many segments of a conversation picked up in the middle are looked at. A migration stream shows the start of a section once in
+/// 100 ms, which are thousands of segments on a fast link.
+fn patience(key: &FlowKey) -> u16 {
+    match super::services::by_port(key.proto, key.server.port) {
+        Some(port) if port.class == super::services::Class::Migration => u16::MAX,
+        _ => limits::RESYNC_SEGMENTS,
     }
 }
 

@@ -93,7 +93,18 @@ pub enum Event {
 }
 
 /// The protocols over TCP, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[migration::QEMU, nbd::NBD, video::rtsp::RTSP, http::HTTP, http::HTTP2, tls::TLS];
+pub const PROTOCOLS: &[Protocol] = &[
+    migration::qemu::QEMU,
+    migration::multifd::MULTIFD,
+    migration::qemu::RECOVERY,
+    migration::hypervisors::GREETED,
+    nbd::NBD,
+    video::rtsp::RTSP,
+    http::HTTP,
+    http::HTTP2,
+    tls::TLS,
+    migration::qemu::PREEMPT,
+];
 
 /// The protocols over UDP.
 pub const DATAGRAM_PROTOCOLS: &[DatagramProtocol] = &[quic::QUIC, video::rtp::RTP];

@@ -167,3 +167,5 @@ pub const VIDEO_SESSIONS: usize = 200;
 pub const VIDEO_SEGMENTS: usize = 1 << 14;
 /// Download gaps of one video session that are listed.
 pub const VIDEO_GAPS: usize = 1000;
+/// Bursts of data kept per multifd channel; the newest matter for the switch-over.
+pub const MIGRATION_BURSTS: usize = 4096;

@@ -99,7 +99,10 @@ fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
 
 /// What the flow layer knows of every TCP conversation of a point.
 fn connections(result: &PointResult) -> impl Iterator<Item = ConnectionFacts> + '_ {
-    result.state.flows.records().filter(|(_, r)| r.key().proto == 6).map(|(_, record)| result.state.connections.facts(record))
+    result.state.flows.records().filter(|(_, r)| r.key().proto == 6).map(|(flow, record)| {
+        let protocol = result.state.dispatcher.protocol(flow);
+        ConnectionFacts { protocol, ..result.state.connections.facts(record) }
+    })
 }
 
 /// Tells which VM it is and what each point is, each with the help of the other.

@@ -1,7 +1,6 @@
 //! What one connection of a migration has said when it ends.
 
 use super::timeline::{Mark, Timeline};
-use crate::base::time::Timestamp;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, Moment};
 
@@ -177,8 +176,12 @@ pub struct ChannelReport {
     pub fins: [Option<Moment>; 2],
     /// The stream came inside another protocol.
     pub tunnelled: bool,
-    /// Multifd: when the passes' last data left; see [`ChannelReport::last_data_before`].
+    /// Multifd: ends of the bursts of data, the newest [`crate::base::limits::MIGRATION_BURSTS`].
     pub data_ends: Vec<Mark>,
+    /// Multifd: the newest groups of data between SYNC packets: how many SYNC packets came before, and the first byte of the data.
+    pub groups: Vec<(u64, Mark)>,
+    /// Main: SECTION_PARTs of RAM.
+    pub ram_parts: u64,
     /// What was missing.
     pub damage: Damage,
     /// How the stream ended, and when that was told.
@@ -220,13 +223,10 @@ impl ChannelReport {
             fins: [None; 2],
             tunnelled: false,
             data_ends: Vec::new(),
+            groups: Vec::new(),
+            ram_parts: 0,
             damage: Damage::default(),
             end: None,
         }
-    }
-
-    /// Multifd: the end of the last burst of data that passed before `when`.
-    pub fn last_data_before(&self, when: Option<Timestamp>) -> Option<Mark> {
-        self.data_ends.iter().rev().find(|m| when.is_none_or(|w| m.at.at < w)).copied()
     }
 }

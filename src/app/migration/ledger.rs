@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::MigrationEvent;
+use super::watch::Burst;
+use super::{MigrationEvent, hypervisors};
 use super::channel::{ChannelKind, ChannelReport};
 use super::outcome::{self, Outcome};
 use super::timeline::{Mark, Timeline};
@@ -33,6 +34,8 @@ pub struct ConnectionFacts {
     pub rst: Option<(Side, Moment)>,
     /// What each side did, by [`Side::index`].
     pub sides: [SideFacts; 2],
+    /// What a parser recognised it as ([`crate::app::Protocol::name`]).
+    pub protocol: Option<&'static str>,
 }
 
 /// What one side of a connection did.
@@ -50,6 +53,8 @@ pub struct SideFacts {
     pub retransmitted: u64,
     /// Bytes of frames on the wire.
     pub wire: u64,
+    /// The newest bursts of payload, oldest first.
+    pub bursts: [Option<Burst>; 4],
 }
 
 /// One connection of a migration.
@@ -146,7 +151,7 @@ impl Observed {
         self.channels.iter().any(|c| c.report.tunnelled)
     }
 
-    /// Why its content cannot be read even where it was captured: `tls`, `proprietary`, `main-connection-missing`.
+    /// Why its content cannot be read even where it was captured: `tls`, `unknown-format`, `main-connection-missing`.
     pub fn unreadable(&self) -> Option<&'static str> {
         let kinds = || self.channels.iter().map(|c| c.report.kind);
         if kinds().any(|k| matches!(k, ChannelKind::Main)) {
@@ -154,7 +159,7 @@ impl Observed {
         } else if kinds().any(|k| k == ChannelKind::Tls) {
             Some("tls")
         } else if kinds().any(|k| matches!(k, ChannelKind::Opaque(_))) {
-            Some("proprietary")
+            Some("unknown-format")
         } else {
             Some("main-connection-missing")
         }
@@ -201,13 +206,17 @@ impl MigrationLedger {
             .into_iter()
             .map(|(flow, key, report)| Channel { flow, key, facts: facts.get(&flow).copied(), report: *report })
             .collect();
+        let claimed: Vec<FlowId> = channels.iter().map(|c| c.flow).collect();
+        let guessed = facts.values().filter(|f| !claimed.contains(&f.flow)).filter_map(hypervisors::by_port);
+        channels.extend(guessed.take(MIGRATION_CHANNELS));
         channels.sort_by_key(|c| (rank(c.report.kind), c.start().map(|m| m.at), c.flow));
         let mut found: Vec<Observed> = Vec::new();
         for channel in channels {
             match home(&found, &channel) {
                 Some(i) => found[i].channels.push(channel),
-                None if stands_alone(channel.report.kind) => found.push(alone(channel)),
-                // A helper whose main channel was not captured: it still shows that there was a migration.
+                // Without a magic of its own it may be anything.
+                None if channel.report.kind == ChannelKind::Preempt => {}
+                // A helper whose main channel was not captured still shows that there was a migration.
                 None => found.push(alone(channel)),
             }
         }
@@ -235,10 +244,6 @@ fn rank(kind: ChannelKind) -> u8 {
         ChannelKind::Tls => 4,
         ChannelKind::Opaque(_) => 5,
     }
-}
-
-fn stands_alone(kind: ChannelKind) -> bool {
-    !matches!(kind, ChannelKind::Preempt)
 }
 
 /// The migration that a channel belongs to.
@@ -345,26 +350,34 @@ fn complete(o: &mut Observed) {
     (o.outcome, o.outcome_why) = outcome::told(o);
 }
 
-/// What the channels beside the main one say of the timeline: pages leave on multifd channels, a recovery channel has the end.
+/// What the channels beside the main one say of the timeline.
 fn helpers(o: &mut Observed) {
-    let switch = o.timeline.switchover_first;
-    for channel in o.channels.iter().skip(1) {
-        let theirs = &channel.report.timeline;
-        match channel.report.kind {
-            ChannelKind::Multifd(_) => {
-                let before = channel.report.last_data_before(switch.map(|s| s.earliest.at));
-                if let Some(mark) = before
-                    && o.timeline.last_part.is_none_or(|m| m.at.at < mark.at.at)
-                {
-                    o.timeline.last_part = Some(mark);
-                }
-            }
-            ChannelKind::Recovery => {
-                o.timeline.eof = o.timeline.eof.or(theirs.eof);
-                o.timeline.shut = o.timeline.shut.or(theirs.shut);
-                o.timeline.shut_value = o.timeline.shut_value.or(theirs.shut_value);
-            }
-            _ => {}
-        }
+    if let Some(first) = first_after_stop(o)
+        && o.timeline.switchover_first.is_none_or(|m| first.at.at < m.earliest.at)
+        && o.timeline.last_part.is_some_and(|m| m.latest.at <= first.at.at)
+    {
+        o.timeline.switchover_first = Some(first);
     }
+    for channel in o.channels.iter().filter(|c| c.report.kind == ChannelKind::Recovery) {
+        let theirs = &channel.report.timeline;
+        o.timeline.eof = o.timeline.eof.or(theirs.eof);
+        o.timeline.shut = o.timeline.shut.or(theirs.shut);
+        o.timeline.shut_value = o.timeline.shut_value.or(theirs.shut_value);
+    }
+}
+
+/// The first multifd data that was sent with the guest stopped. Machine types up to 8.0 end each RAM section, START, PARTs and END, with
+/// one SYNC on each channel: what comes after the last PART's belongs to END. QEMU flushes the header of END on the main channel only
+/// after that data.
+fn first_after_stop(o: &Observed) -> Option<Mark> {
+    let main = o.channels.iter().find(|c| c.report.kind == ChannelKind::Main)?;
+    if !main.report.damage.none() || main.report.syncs > 0 || main.report.postcopy {
+        return None;
+    }
+    let before = main.report.ram_parts + 1;
+    let channels: Vec<&Channel> = o.channels.iter().filter(|c| matches!(c.report.kind, ChannelKind::Multifd(_))).collect();
+    if channels.iter().any(|c| !c.report.damage.none() || c.report.syncs != before + 1) {
+        return None;
+    }
+    channels.iter().filter_map(|c| c.report.groups.iter().find(|g| g.0 == before)).map(|g| g.1).min_by_key(|m| m.at.at)
 }

@@ -5,7 +5,9 @@
 
 pub mod channel;
 pub(super) mod feed;
+pub mod hypervisors;
 pub mod ledger;
+pub mod multifd;
 pub mod outcome;
 pub mod pages;
 mod passes;
@@ -18,12 +20,8 @@ pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, SideFacts,
 pub use outcome::Outcome;
 pub use timeline::{Mark, Timeline};
 
-use crate::app::Protocol;
 use crate::app::Probe;
 use crate::flow::Moment;
-
-/// QEMU's main channel.
-pub const QEMU: Protocol = Protocol { name: "qemu-migration", probe: qemu::probe_main, resync: None, start: qemu::start_main };
 
 /// What the parsers of migration connections say.
 #[derive(Clone, PartialEq, Eq, Debug)]

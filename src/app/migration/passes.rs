@@ -31,6 +31,19 @@ impl Passes {
         pass.sent.add(sent);
     }
 
+    /// As [`Passes::record`]; `aside`: the page does not stand in the order of the scan.
+    #[expect(clippy::too_many_arguments, reason = "one call per page; a struct would be built for nothing")]
+    pub fn record_unordered(&mut self, block: usize, page: u64, sent: &RamCount, when: Moment, start: u64, end: u64, aside: bool) {
+        let last = self.last;
+        if aside {
+            self.last = None;
+        }
+        self.record(block, page, sent, when, start, end);
+        if aside {
+            self.last = last;
+        }
+    }
+
     /// Page numbers from here on say nothing of the order (post-copy).
     pub fn close(&mut self) {
         self.done.extend(self.now.take());

@@ -55,8 +55,8 @@ pub struct Timeline {
     /// First byte of the first SECTION_PART.
     pub first_part: Option<Mark>,
     /// End of the last SECTION_PART, the footer not counted, before the switch-over: the last pre-copy byte while the guest may have run.
-    /// QEMU holds the footer back until the next write, so it would say less. With multifd the later of this and of the last data packet
-    /// before the switch-over on any channel.
+    /// QEMU holds the footer back until the next write, so it would say less. With multifd the pages themselves travel on other connections;
+    /// only this one says that the guest was still running: data on the others may be of after the stop.
     pub last_part: Option<Mark>,
     /// The footer of that part, if it left QEMU by itself: in a packet of its own, the bytes before and after it in others. QEMU up to 8.1
     /// flushes what it has written (`migration_update_counters`) before it looks at whether to stop the guest, and writes nothing between
@@ -64,7 +64,8 @@ pub struct Timeline {
     /// hundred µs before the stop. A better lower bound of the stop than `last_part` where it is there.
     pub last_flush: Option<Mark>,
     /// First byte of what is sent only with the guest stopped: SWITCHOVER_START (machine types from 10.0), else the first SECTION_END; in
-    /// post-copy without either the first RAM_DISCARD or PACKAGED.
+    /// post-copy without either the first RAM_DISCARD or PACKAGED. With multifd and machine types up to 8.0 the first data that belongs
+    /// to SECTION_END, on whatever channel.
     pub switchover_first: Option<Mark>,
     /// End of the last SECTION_END: the last page of pre-copy has passed.
     pub end_section_end: Option<Mark>,

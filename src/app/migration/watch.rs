@@ -6,11 +6,26 @@ use super::ledger::{ConnectionFacts, SideFacts};
 use crate::app::services::{Class, by_port};
 use crate::base::limits::PACED_FLOWS;
 use crate::base::net::Side;
+use crate::base::time::Nanos;
 use crate::decode::{Packet, Tcp, Transport};
 use crate::flow::{FlowId, FlowKey, FlowRecord, Moment, Observation};
 
 /// SYNs that are remembered: so many connections may open between a migration's SYN and its first bytes.
 const SYNS: usize = 64;
+
+/// Payload without a rest of [`REST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// First packet.
+    pub first: Moment,
+    /// Last packet.
+    pub last: Moment,
+    /// Payload bytes that were new.
+    pub bytes: u64,
+}
+
+/// A rest of QEMU's rate limit takes up to 100 ms; within a burst packets follow each other within milliseconds.
+const REST: Nanos = Nanos(20_000_000);
 
 #[derive(Clone, Copy, Debug)]
 struct Watched {
@@ -58,6 +73,7 @@ impl ConnectionWatch {
         if seen.goodput > 0 {
             side.first_payload.get_or_insert(when);
             side.last_payload = Some(when);
+            burst(&mut side.bursts, when, seen.goodput);
         }
         if tcp.has(Tcp::FIN) {
             side.fin.get_or_insert(when);
@@ -92,6 +108,20 @@ impl ConnectionWatch {
             facts.retransmitted = record.tcp(side).map_or(0, |t| t.counts.retransmitted_bytes);
             facts.wire = record.sent(side).bytes;
         }
-        ConnectionFacts { flow: record.id(), key: *record.key(), syn: watched.and_then(|w| w.syn), rst: watched.and_then(|w| w.rst), sides }
+        ConnectionFacts { flow: record.id(), key: *record.key(), syn: watched.and_then(|w| w.syn), rst: watched.and_then(|w| w.rst), sides, protocol: None }
+    }
+}
+
+#[inline]
+fn burst(bursts: &mut [Option<Burst>; 4], when: Moment, bytes: u32) {
+    match &mut bursts[3] {
+        Some(newest) if when.at - newest.last.at < REST => {
+            newest.last = when;
+            newest.bytes += u64::from(bytes);
+        }
+        _ => {
+            bursts.rotate_left(1);
+            bursts[3] = Some(Burst { first: when, last: when, bytes: u64::from(bytes) });
+        }
     }
 }

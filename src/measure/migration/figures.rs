@@ -13,7 +13,7 @@ fn damaged(o: &Observed) -> Option<String> {
             "beginning" => "the beginning of the stream is not in the capture",
             "tls" => "the stream is encrypted",
             "limit" => "a bound of the tool was reached: not every record was read",
-            "proprietary" => "the format of the stream is not known",
+            "unknown-format" => "the format of the stream is not known",
             _ => "a part of the stream made no sense: not every record could be read",
         }
         .to_owned(),

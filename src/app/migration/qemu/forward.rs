@@ -78,6 +78,7 @@ pub(super) struct Forward {
     pub ignore_shared: bool,
     pub sections: BTreeMap<u32, Payload>,
     pub ram: Ram,
+    pub ram_parts: u64,
     pub return_path: bool,
     pub postcopy_advised: bool,
     /// Post-copy was entered: the package was met.
@@ -97,6 +98,8 @@ pub(super) struct Forward {
     /// Bytes of legacy storage migration in the stream.
     pub storage: u64,
     first: bool,
+    /// Parts of a section that was not opened here are of RAM.
+    adopt: bool,
     /// The newest footer that began a packet.
     pub footer: Option<Mark>,
     /// Whether device state could have begun unseen.
@@ -116,6 +119,7 @@ impl Forward {
             ignore_shared: false,
             sections: BTreeMap::new(),
             ram: Ram::default(),
+            ram_parts: 0,
             return_path: false,
             postcopy_advised: false,
             postcopy: false,
@@ -129,6 +133,7 @@ impl Forward {
             cursor: 0,
             storage: 0,
             first: true,
+            adopt: false,
             footer: None,
             doubt: false,
             unsure_end: None,
@@ -140,6 +145,16 @@ impl Forward {
         let mut this = Self::new();
         this.damage.beginning_missing = true;
         this.state = State::Lost;
+        this
+    }
+
+    /// For a stream that goes on after a break in post-copy.
+    pub fn recovery() -> Self {
+        let mut this = Self::new();
+        this.state = State::Between;
+        this.postcopy = true;
+        this.adopt = true;
+        this.ram.enter_postcopy();
         this
     }
 
@@ -336,9 +351,13 @@ impl Forward {
 
     fn section_more(&mut self, w: &Window<'_>) -> Step {
         let Some(id) = w.be32(1) else { return Step::Hold };
+        if self.adopt && self.sections.is_empty() {
+            self.sections.insert(id, Payload::Ram);
+        }
         let Some(&payload) = self.sections.get(&id) else { return self.nonsense(w) };
         let kind = w.bytes[0];
         let when = w.moment(0);
+        self.ram_parts += u64::from(kind == section::PART && payload == Payload::Ram);
         if kind == section::END {
             self.switched(when, w.start);
         } else if self.timeline.first_part.is_none() {

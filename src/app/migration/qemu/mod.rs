@@ -8,6 +8,7 @@ mod back;
 mod format;
 mod forward;
 mod iterables;
+mod preempt;
 mod ram;
 mod resync;
 
@@ -17,12 +18,20 @@ use super::channel::{ChannelKind, ChannelReport};
 use super::feed::Feed;
 use super::timeline::Mark;
 use super::{MigrationEvent, Step};
-use crate::app::{Event, Probe, StreamParser};
+use crate::app::{Event, Probe, Protocol, StreamParser};
 use crate::base::emit::Emit;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
 
 
+
+pub use self::preempt::PREEMPT;
+
+/// QEMU's main channel.
+pub const QEMU: Protocol = Protocol { name: "qemu-migration", probe: probe_main, resync: Some(resync_main), start: start_main };
+
+/// A main channel that was opened again after a break in post-copy.
+pub const RECOVERY: Protocol = Protocol { name: "qemu-recovery", probe: probe_recovery, resync: None, start: start_recovery };
 
 /// Reads one main channel, wherever its bytes come from: a TCP connection, or what another protocol carries.
 ///
@@ -61,6 +70,11 @@ impl MainChannel {
     /// A stream that was picked up in the middle.
     pub fn in_the_middle(sender: Side) -> Self {
         Self { forward: Forward::in_the_middle(), ..Self::new(sender) }
+    }
+
+    /// A stream that goes on with another one after a break in post-copy: no header, no list of blocks.
+    pub fn recovery(sender: Side) -> Self {
+        Self { kind: ChannelKind::Recovery, forward: Forward::recovery(), ..Self::new(sender) }
     }
 
     /// A stream that comes inside another protocol.
@@ -135,6 +149,7 @@ impl MainChannel {
         report.ram_stopped = forward.ram.stopped;
         report.ram_postcopy = forward.ram.postcopy;
         report.syncs = forward.ram.flushes;
+        report.ram_parts = forward.ram_parts;
         report.device_bytes = match (forward.timeline.packaged_start, forward.package_end) {
             (Some(start), Some(end)) => Some(end.saturating_sub(start.offset)),
             _ => match (forward.timeline.first_full, forward.timeline.eof) {
@@ -177,16 +192,22 @@ impl MainChannel {
 /// A main channel on a TCP connection of its own.
 struct MainStream {
     channel: Option<MainChannel>,
+    /// How to begin.
+    new: fn(Side) -> MainChannel,
 }
 
 impl StreamParser for MainStream {
+    fn picked_up(&mut self, side: Side, _when: Moment) {
+        self.channel = Some(MainChannel::in_the_middle(side));
+    }
+
     fn bytes(&mut self, side: Side, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need {
-        let channel = self.channel.get_or_insert_with(|| MainChannel::new(side));
+        let channel = self.channel.get_or_insert_with(|| (self.new)(side));
         if side == channel.sender() { channel.forward(when, bytes, out) } else { channel.back(when, bytes, out) }
     }
 
     fn gap(&mut self, side: Side, when: Moment, missing: u64, why: GapReason, out: &mut dyn Emit<Event>) -> Need {
-        let channel = self.channel.get_or_insert_with(|| MainChannel::new(side));
+        let channel = self.channel.get_or_insert_with(|| (self.new)(side));
         if side == channel.sender() { channel.forward_gap(when, missing, why, out) } else { channel.back_gap(when, missing, why) }
     }
 
@@ -204,14 +225,42 @@ impl StreamParser for MainStream {
 }
 
 /// "QEVM" and version 3 (`savevm.h`).
-pub fn probe_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
-    let mut head = [0; 8];
-    head[..4].copy_from_slice(&format::MAGIC);
-    head[4..].copy_from_slice(&format::VERSION.to_be_bytes());
-    super::prefix(bytes, &head)
+fn probe_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
+    super::prefix(bytes, b"QEVM\0\0\0\x03")
 }
 
-/// Starts the parser of a main channel. The side that speaks first sends the guest.
-pub fn start_main(_key: &FlowKey) -> Box<dyn StreamParser> {
-    Box::new(MainStream { channel: None })
+/// The footer of a section and a further part of the same one: QEMU flushes before the footer, so both begin a segment.
+fn resync_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
+    let Some((footer, part)) = bytes.split_at_checked(5) else { return Probe::No };
+    let Some(word) = part.get(5..13).and_then(|b| b.first_chunk::<8>()).map(|b| u64::from_be_bytes(*b)) else { return Probe::No };
+    let same = footer[0] == format::section::FOOTER && part[0] == format::section::PART && footer[1..] == part[1..5];
+    let flags = word & 0xfff & !format::ram::CONTINUE;
+    let record = word <= format::RAM_MAX && matches!(flags, format::ram::PAGE | format::ram::ZERO | format::ram::EOS);
+    if same && footer[1] == 0 && record { Probe::Yes } else { Probe::No }
+}
+
+/// COMMAND RECV_BITMAP with the name of a block: the first thing that the source says after a break.
+fn probe_recovery(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
+    match super::prefix(bytes, &[format::section::COMMAND, 0, format::command::RECV_BITMAP as u8]) {
+        Probe::Yes => {}
+        other => return other,
+    }
+    let (Some(&high), Some(&len), Some(&name)) = (bytes.get(3), bytes.get(4), bytes.get(5)) else { return Probe::More };
+    if high != 0 || len < 4 || len != name.saturating_add(1) {
+        return Probe::No;
+    }
+    match bytes.get(6..6 + usize::from(name)) {
+        None => Probe::More,
+        Some(name) if format::printable(name) => Probe::Yes,
+        Some(_) => Probe::No,
+    }
+}
+
+/// The side that speaks first sends the guest.
+fn start_main(_key: &FlowKey) -> Box<dyn StreamParser> {
+    Box::new(MainStream { channel: None, new: MainChannel::new })
+}
+
+fn start_recovery(_key: &FlowKey) -> Box<dyn StreamParser> {
+    Box::new(MainStream { channel: None, new: MainChannel::recovery })
 }
