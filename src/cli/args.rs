@@ -18,6 +18,8 @@ pub struct Cli {
 pub enum Command {
     /// Analyze one run: captures of the client, the source node and the destination node
     Analyze(Analyze),
+    /// Write the bytes of a migration stream, or of one direction of a TCP conversation, to a file
+    Extract(Extract),
     /// Write the packets around an event from all points to one pcapng file
     Slice(Slice),
     /// Write shell completions to standard output
@@ -108,6 +110,26 @@ pub struct Analyze {
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `lmpcap extract`.
+#[derive(Args, Debug, Clone)]
+pub struct Extract {
+    /// Which captures.
+    #[command(flatten)]
+    pub input: Input,
+    /// What is known beside them.
+    #[command(flatten)]
+    pub known: Known,
+    /// Number of the migration, as `analyze` counts them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub migration: u32,
+    /// A TCP direction instead: "10.0.0.11:40000>10.0.0.12:49152"
+    #[arg(long, value_name = "KEY", conflicts_with = "migration")]
+    pub flow: Option<String>,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// `lmpcap slice`.

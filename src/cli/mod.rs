@@ -9,6 +9,7 @@
 mod analyze;
 mod args;
 mod config;
+mod extract;
 mod progress;
 mod signals;
 mod slice;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, signals: &signals::Signals) -> Result<Exit, Error> {
     match command {
         Command::Analyze(args) => analyze::analyze(&args, signals),
+        Command::Extract(args) => extract::run(&args, signals),
         Command::Slice(args) => slice::slice(&args, signals),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "lmpcap", &mut io::stdout());

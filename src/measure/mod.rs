@@ -1,6 +1,7 @@
 //! Counters, histograms and windows: what one capture point says of throughput, delay, jitter and loss.
 
 pub mod downtime;
+pub mod extract;
 pub mod histogram;
 pub mod http;
 pub mod lane;
