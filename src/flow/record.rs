@@ -165,7 +165,7 @@ impl FlowRecord {
         }
     }
 
-    /// The engine's number for it, 0 until set.
+    /// The engine's number for it, 0 until set. Set back to 0 if client and server turn out to have been taken for each other.
     pub fn user(&self) -> u32 {
         self.user
     }
@@ -173,6 +173,7 @@ impl FlowRecord {
     /// Client and server were taken for each other.
     pub(super) fn swap(&mut self) {
         std::mem::swap(&mut self.key.client, &mut self.key.server);
+        self.user = 0;
         self.directions.swap(0, 1);
         if let More::Tcp(tcp) = &mut self.more {
             tcp.swap();

@@ -80,6 +80,8 @@ impl Hangar {
                 // The ACK ends inside of a segment that left as one large frame (TSO): its last acknowledged byte left with that frame.
                 acked.sent_at = Some(front.at);
                 front.start = ack;
+                // The print is that of the whole segment.
+                front.print = 0;
                 break;
             }
             acked.sent_at = (front.end == ack).then_some(front.at);

@@ -373,10 +373,12 @@ impl Tcp {
             && seen.verdict == Verdict::Ack
             && me.heard
             && me.window == tcp.window
+            && tcp.window != 0
             && peer.seen
             && distance(tcp.ack, peer.nxt) > 0
         {
-            // RFC 5681 section 2: data outstanding, no data, no SYN or FIN, the highest ACK again, the window unchanged.
+            // RFC 5681 section 2: data outstanding, no data, no SYN or FIN, the highest ACK again, the window unchanged. One that closes the
+            // window again answers a probe and says nothing of a loss; Wireshark takes it so too.
             seen.verdict = Verdict::DuplicateAck;
             me.duplicate_run = me.duplicate_run.saturating_add(1);
             let counts = &mut rare_of(&mut self.rare[from.index()]).counts;
