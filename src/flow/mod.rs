@@ -11,6 +11,8 @@ mod shared;
 mod streams;
 mod table;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 

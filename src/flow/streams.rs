@@ -6,7 +6,6 @@
 
 mod waiting;
 
-
 use super::shared::Shared;
 use super::{FlowId, FlowKey, GapReason, Moment, Need, Sink};
 use crate::base::net::Side;

@@ -30,7 +30,7 @@ pub struct FlowTable {
     /// Where expiry looks next.
     hand: usize,
     evicted: Evicted,
-    shared: Shared,
+    pub(super) shared: Shared,
 }
 
 /// What was in the conversations that were closed to make room.
@@ -128,6 +128,8 @@ impl FlowTable {
                 let start = state.segment(from, packet, tcp, record.first.0, shared, &mut seen);
                 if !state.deaf {
                     deliver::segment(record, from, start, packet, when, sink, shared);
+                } else if record.told && state.closed.is_some() {
+                    deliver::end(record, None, when, sink, shared);
                 }
             }
             (Transport::Udp { .. }, _) if !record.quiet[from.index()] => {

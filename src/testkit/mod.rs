@@ -1,8 +1,10 @@
 //! Builders of packets, streams and captures for tests, fuzzing and benchmarks.
 
+pub mod lossy;
 pub mod packet;
 mod packet_referee;
 mod packet_tunnel;
 pub mod parser;
 pub mod random;
 pub mod sample;
+pub mod talk;

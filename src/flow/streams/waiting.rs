@@ -120,9 +120,7 @@ impl Waiting {
             }
             Acked::UpTo(_) => false,
             Acked::Never => {
-                (now - self.since).0 >= ONE_WAY_WAIT_NS
-                    || self.pieces.len() >= ONE_WAY_WAIT_SEGMENTS
-                    || self.cost >= ONE_WAY_WAIT_BYTES
+                (now - self.since).0 >= ONE_WAY_WAIT_NS || self.pieces.len() >= ONE_WAY_WAIT_SEGMENTS || self.cost >= ONE_WAY_WAIT_BYTES
             }
         };
         lost.then_some(GapReason::NotCaptured)

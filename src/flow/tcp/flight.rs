@@ -65,6 +65,17 @@ impl Hangar {
         self.in_use += 1;
     }
 
+    /// The same for a segment that came late, if its place is among those on their way.
+    pub(super) fn insert(&mut self, flight: &mut Option<Box<Flight>>, sent: Sent) {
+        let Some(queue) = flight else { return };
+        if queue.len() >= FLIGHT_SEGMENTS || self.in_use >= FLIGHT_SEGMENTS_TOTAL {
+            return;
+        }
+        let at = queue.partition_point(|s| distance(s.start, sent.start) >= 0);
+        queue.insert(at, sent);
+        self.in_use += 1;
+    }
+
     /// Takes off what lies below `ack`.
     #[inline]
     pub(super) fn acknowledge(&mut self, flight: &mut Option<Box<Flight>>, ack: u32) -> Acked {
@@ -118,6 +129,15 @@ pub(super) fn taint(flight: &mut Option<Box<Flight>>, start: u32, end: u32) -> O
         sent.tainted = true;
     }
     first
+}
+
+/// The segment that begins at `start` was sent again with this identification: another copy of that packet is known by it.
+pub(super) fn set_ident(flight: &mut Option<Box<Flight>>, start: u32, ident: u16) {
+    let Some(queue) = flight.as_deref_mut() else { return };
+    let at = queue.partition_point(|s| distance(start, s.start) < 0);
+    if let Some(sent) = queue.get_mut(at).filter(|s| s.start == start) {
+        sent.ident = ident;
+    }
 }
 
 /// Marks the segment that follows a late one: its ACK had to wait.

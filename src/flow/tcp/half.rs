@@ -26,6 +26,8 @@ pub(in crate::flow) struct Half {
     pub ts: u32,
     /// Newest IPv4 identification.
     pub ident: u16,
+    /// That of the segment that ends at `nxt`.
+    pub edge_ident: u16,
     /// Last window announced, unscaled.
     pub window: u16,
     /// Duplicate ACKs that this side sent since its last new one.
@@ -58,6 +60,7 @@ impl Default for Half {
             flight: None,
             ts: 0,
             ident: 0,
+            edge_ident: 0,
             window: 0,
             duplicate_run: 0,
             resets: 0,
@@ -82,6 +85,8 @@ pub(super) struct Rare {
     pub low: i64,
     /// Stamp and time of the last retransmission, if no earlier segment bore that stamp.
     pub again: Option<(u32, i64)>,
+    /// Sequence number and IPv4 identification of the last segment below `nxt`.
+    pub last_old: (u32, u16),
     /// The byte behind `nxt` was sent as a window probe; the peer may have taken it.
     pub probed: bool,
 }
@@ -121,19 +126,31 @@ impl Half {
 
     /// True if a segment whose bytes were all seen may be the same packet seen twice: the sender has not stamped it anew, and it bears the
     /// same IPv4 identification, or, where there is none, came before the sender could know of a loss.
-    pub(super) fn may_be_one_packet(&self, segment: &Segment<'_>, first: Option<&Sent>, far_rtt: Option<i64>, asked: u16) -> bool {
+    ///
+    /// `first` is what was known of its bytes, `last` that it is like the last segment below `nxt`.
+    pub(super) fn may_be_one_packet(
+        &self,
+        segment: &Segment<'_>,
+        first: Option<&Sent>,
+        last: bool,
+        far_rtt: Option<i64>,
+        asked: u16,
+    ) -> bool {
         if segment.stamp().zip(self.stamp()).is_some_and(|(stamp, newest)| distance(newest, stamp) > 0) {
             return false;
         }
         if segment.ident != 0 {
-            return first.map_or(self.ident, |f| f.ident) == segment.ident;
+            return last || segment.ident == self.ident || first.is_some_and(|f| f.ident == segment.ident);
         }
         asked == 0 && first.is_some_and(|f| segment.at.saturating_sub(f.at) < far_rtt.unwrap_or(1_000_000))
     }
 
     #[inline]
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
-        self.ident = segment.ident;
+        // A delayed packet does not set a counter back.
+        if self.ident.wrapping_sub(segment.ident) > super::late::IDENT_STEP {
+            self.ident = segment.ident;
+        }
         if let Some(stamp) = segment.stamp()
             && (!self.stamped || distance(self.ts, stamp) > 0)
         {
@@ -167,4 +184,8 @@ impl Rare {
         }
         self.holes.bytes_in(&(start..end)) + (self.low.min(end) - start).max(0) as u64
     }
+}
+
+pub(super) fn rare_of(rare: &mut Option<Box<Rare>>) -> &mut Rare {
+    rare.get_or_insert_default()
 }

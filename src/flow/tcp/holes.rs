@@ -13,7 +13,7 @@ pub(super) struct Hole {
     pub at: i64,
     /// TSval of that segment.
     pub ts: Option<u32>,
-    /// IPv4 identification of the segment that had come before it, and of that segment.
+    /// IPv4 identification of the segment before it, and of the one that revealed it.
     pub idents: (u16, u16),
 }
 

@@ -15,7 +15,7 @@ use super::counts::RTO_SILENCE_NS;
 use crate::base::seq::distance;
 
 /// A step of the IPv4 identification that still tells a counter from random numbers; a burst of 64 KiB takes 45.
-const IDENT_STEP: u16 = 256;
+pub(super) const IDENT_STEP: u16 = 256;
 /// What Wireshark takes where it knows no round-trip time.
 const LATE_NS: i64 = 3_000_000;
 
@@ -25,7 +25,7 @@ pub(super) struct Evidence {
     pub stamps: Option<(u32, u32)>,
     /// IPv4 identification of the segment; 0 if none.
     pub ident: u16,
-    /// That of the segments around the hole, in order of arrival.
+    /// That of the segment before the hole, and of the one that revealed it.
     pub around: (u16, u16),
     /// The newest identification of the direction.
     pub newest: u16,
@@ -67,8 +67,7 @@ pub(super) fn sent_again(e: &Evidence) -> bool {
 mod tests {
     use super::*;
 
-    const NOTHING: Evidence =
-        Evidence { stamps: None, ident: 0, around: (0, 0), newest: 0, elapsed: 0, far_rtt: None, asked_for: false };
+    const NOTHING: Evidence = Evidence { stamps: None, ident: 0, around: (0, 0), newest: 0, elapsed: 0, far_rtt: None, asked_for: false };
 
     #[test]
     fn the_stronger_evidence_decides() {
