@@ -44,3 +44,36 @@ pub struct TcpCounts {
 
 /// RFC 6298 asks for 1 s at least; Linux takes 200 ms (TCP_RTO_MIN), its timers tick every 1 to 4 ms and may run early by one tick.
 pub const RTO_SILENCE_NS: i64 = 190_000_000;
+
+impl TcpCounts {
+    /// Adds another direction's counts; the longest silence is the longer of both.
+    pub fn add(&mut self, other: &Self) {
+        self.retransmitted_bytes = self.retransmitted_bytes.saturating_add(other.retransmitted_bytes);
+        self.repeated_bytes = self.repeated_bytes.saturating_add(other.repeated_bytes);
+        self.gap_bytes = self.gap_bytes.saturating_add(other.gap_bytes);
+        self.acked_unseen_bytes = self.acked_unseen_bytes.saturating_add(other.acked_unseen_bytes);
+        self.longest_timeout = self.longest_timeout.max(other.longest_timeout);
+        let mut other = *other;
+        for (mine, theirs) in self.segments_mut().into_iter().zip(other.segments_mut()) {
+            *mine = mine.saturating_add(*theirs);
+        }
+    }
+
+    fn segments_mut(&mut self) -> [&mut u32; 13] {
+        [
+            &mut self.retransmitted,
+            &mut self.retransmitted_unseen,
+            &mut self.reordered,
+            &mut self.ambiguous,
+            &mut self.keep_alives,
+            &mut self.window_probes,
+            &mut self.duplicate_acks,
+            &mut self.zero_window,
+            &mut self.resets,
+            &mut self.gap_events,
+            &mut self.timeouts,
+            &mut self.received_twice,
+            &mut self.stray,
+        ]
+    }
+}
