@@ -80,12 +80,12 @@ fn in_detail(migration: &Migration, words: Words, out: &mut Screen) {
     let about: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     out.heading(words.t("text.migration"), &terminal(&about.join(", ")));
     let why = migration.outcome_why.as_deref().map(|why| format!(": {}", words.sentence(why))).unwrap_or_default();
-    out.field(words.t("outcome"), Style::Plain, &terminal(&format!("{}{why}", words.name("outcome", &migration.outcome))), 2);
+    out.field(words.t("outcome"), Style::Plain, &terminal(&format!("{}{why}", words.name("outcome", &migration.outcome))), 3);
     let total = migration.total_ms.as_ref().map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms_interval(ms));
     out.field(words.t("total-time"), Style::Plain, &total, 1);
     out.field(words.t("text.sent"), Style::Plain, &sent(migration, words), 1);
     if !migration.decoded {
-        let why = migration.why_not_decoded.as_deref().map_or_else(|| words.t("unknown.no-reason").into(), |why| words.sentence(why));
+        let why = migration.why_not_decoded.as_deref().map_or_else(|| words.t("unknown.no-reason").into(), |why| words.not_decoded(why));
         out.field(words.t("text.stream"), Style::Notice, &terminal(&format!("{} {why}", words.t("text.not-decoded"))), 2);
     }
     let downtime = &migration.downtime;
@@ -146,7 +146,10 @@ fn window(window: &Window, words: Words) -> String {
         let why = window.why.as_deref().map(|why| format!(": {}", terminal(&words.sentence(why)))).unwrap_or_default();
         return format!("{}{why}", words.t("unknown"));
     };
-    let ended = window.ended_by.as_deref().map(|by| format!(", {} {}", words.t("ended-by"), terminal(&words.name("ended-by", by))));
+    let ended = window
+        .ended_by
+        .as_deref()
+        .map(|by| format!(", {} {}", words.t("ended-by"), terminal(&words.sentence(&words.name("ended-by", by)))));
     format!("{}{}", words.ms_interval(ms), ended.unwrap_or_default())
 }
 
@@ -250,7 +253,10 @@ fn applications(report: &Report, words: Words, out: &mut Screen) {
         }
         if video.knowable {
             let total = video.stall_total_ms.map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms(ms).text());
-            parts.push(words.fill("text.stalls", &[("n", &video.stalls.len().to_string()), ("ms", &total)]));
+            parts.push(match video.stalls.len() {
+                0 => words.t("text.no-stall").to_owned(),
+                n => words.fill("text.stalls", &[("n", &n.to_string()), ("ms", &total)]),
+            });
             if let Some(startup) = video.startup_ms {
                 parts.push(words.fill("text.startup", &[("ms", &words.ms(startup).text())]));
             }

@@ -87,6 +87,14 @@ impl Words {
         })
     }
 
+    /// Why a stream was not read to its end: a short fixed name (`tls`, `snaplen`) in words, or the sentence that it is.
+    pub fn not_decoded(self, why: &str) -> Cow<'_, str> {
+        match self.name("not-decoded", why) {
+            Cow::Borrowed(words) => Cow::Borrowed(words),
+            Cow::Owned(why) => Cow::Owned(self.sentence(&why).into_owned()),
+        }
+    }
+
     /// A grade's label.
     pub fn grade(self, grade: &Grade) -> &str {
         match self.lang {

@@ -64,7 +64,7 @@ fn kinds(migration: &Migration, n: usize, words: Words) -> Table {
 }
 
 fn how(window: &Window, words: Words) -> String {
-    let ended = window.ended_by.as_deref().map(|by| format!("{} {}", words.t("ended-by"), words.name("ended-by", by)));
+    let ended = window.ended_by.as_deref().map(|by| format!("{} {}", words.t("ended-by"), words.sentence(&words.name("ended-by", by))));
     let why = window.why.as_deref().map(|why| words.sentence(why).into_owned());
     let parts: Vec<String> = ended.into_iter().chain(why).collect();
     if parts.is_empty() { "–".to_owned() } else { parts.join("; ") }

@@ -38,19 +38,20 @@ fn result(migration: &Migration, n: usize, words: Words) -> Table {
     let told = migration.outcome_why.as_deref().map(|why| table.note(&words.sentence(why)));
     let outcome = words.name("outcome", &migration.outcome);
     let outcome = if migration.outcome == "completed" { Cell::strong(outcome) } else { Cell::bad(outcome) }.noted(told);
+    let undecoded = migration.why_not_decoded.as_deref().map(|why| words.not_decoded(why).into_owned());
     let mode = match &migration.mode {
         Some(mode) => Cell::text(words.name("mode", mode)),
-        None => table.unknown(migration.why_not_decoded.as_deref(), words),
+        None => table.unknown(undecoded.as_deref(), words),
     };
-    let setup = table.known(migration.setup_ms, migration.why_not_decoded.as_deref(), words, |ms| words.ms(ms).text());
+    let setup = table.known(migration.setup_ms, undecoded.as_deref(), words, |ms| words.ms(ms).text());
     let machine = match &migration.machine {
         Some(machine) => Cell::code(machine),
-        None => table.unknown(migration.why_not_decoded.as_deref().or(Some(words.t("doc.no-machine"))), words),
+        None => table.unknown(undecoded.as_deref().or(Some(words.t("doc.no-machine"))), words),
     };
     let read = if migration.decoded {
         Cell::text(words.t("doc.read-whole"))
     } else {
-        let note = migration.why_not_decoded.as_deref().map(|why| table.note(&words.sentence(why)));
+        let note = migration.why_not_decoded.as_deref().map(|why| table.note(&words.not_decoded(why)));
         Cell::bad(words.t("doc.read-partly")).noted(note)
     };
     let rows = [
