@@ -40,7 +40,7 @@ pub fn run(args: &Extract, signals: &Signals) -> Result<Exit> {
     let open = OpenOptions { filter: options.filter.clone(), ..OpenOptions::default() };
     let mut best: Option<(usize, Extracted)> = None;
     for (i, (point, wanted)) in candidates.iter().enumerate() {
-        let found = extract(&run.points[*point], &open, *wanted, io::sink())?;
+        let found = extract(&run.points[*point].paths, &open, *wanted, io::sink())?;
         let better = best.as_ref().is_none_or(|(_, b)| (found.is_whole(), found.bytes - found.missing) > (b.is_whole(), b.bytes - b.missing));
         if found.bytes > 0 && better {
             best = Some((i, found));
@@ -54,7 +54,7 @@ pub fn run(args: &Extract, signals: &Signals) -> Result<Exit> {
     let whole = found.is_whole();
     let final_name = if whole { name.to_owned() } else { format!("{name}.incomplete") };
     let path = write_file(folder, &final_name, |out| {
-        extract(&run.points[point], &open, wanted, out).map(|_| ()).map_err(|e| io::Error::other(e.to_string()))
+        extract(&run.points[point].paths, &open, wanted, out).map(|_| ()).map_err(|e| io::Error::other(e.to_string()))
     })?;
     if whole {
         print(&format!("{}: {} bytes of {} > {}, whole\n", path.display(), found.bytes, wanted.from, wanted.to))?;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -12,7 +13,6 @@ use crate::decode::duplicates::{Duplicates, Verdict};
 use crate::decode::{Decoded, Decoder, Packet};
 use crate::error::{Error, Result};
 use crate::flow::{EndOfStream, FlowId, FlowKey, FlowTable, GapReason, Moment, Need, Sink};
-use crate::run::PointSpec;
 
 /// Holes that are listed; the rest are counted.
 const HOLES: usize = 10_000;
@@ -173,9 +173,9 @@ impl<W: Write> Sink for Writer<W> {
     fn end(&mut self, _: FlowId, _: &FlowKey, _: Moment, _: EndOfStream) {}
 }
 
-/// Writes the bytes of one direction, as the capture point `spec` saw them, to `out`; holes become zeros.
-pub fn extract<W: Write>(spec: &PointSpec, options: &OpenOptions, wanted: Wanted, out: W) -> Result<Extracted> {
-    let mut source = open_point(&spec.paths, options)?;
+/// Writes the bytes of one direction, as the captures `paths` of one point saw them, to `out`; holes become zeros.
+pub fn extract<W: Write>(paths: &[PathBuf], options: &OpenOptions, wanted: Wanted, out: W) -> Result<Extracted> {
+    let mut source = open_point(paths, options)?;
     let (mut decoder, mut duplicates, mut flows) = (Decoder::new(), Duplicates::new(), FlowTable::new());
     let mut writer = Writer { wanted, flow: None, out, done: Extracted::default(), failed: None };
     let mut packet = |packet: &Packet<'_>, writer: &mut Writer<W>, flows: &mut FlowTable| {
