@@ -126,15 +126,14 @@ fn recovered(migration: &Migration, outcome: &str, words: Words) -> String {
     let downtime = &migration.downtime;
     let (vm, network) = (&downtime.vm.ms, &downtime.network.ms);
     match (vm, network) {
-        (Some(vm), Some(network)) => words.fill(
-            "headline.both",
-            &[("outcome", outcome), ("vm", &words.ms(vm.estimate).text()), ("network", &words.ms(network.estimate).text())],
-        ),
-        (Some(vm), None) => words.fill("headline.vm", &[("outcome", outcome), ("vm", &words.ms(vm.estimate).text())]),
-        (None, Some(network)) => words.fill("headline.network", &[("outcome", outcome), ("network", &words.ms(network.estimate).text())]),
+        (Some(vm), Some(network)) => {
+            words.fill("headline.both", &[("outcome", outcome), ("vm", &words.ms_parts(vm).0), ("network", &words.ms_parts(network).0)])
+        }
+        (Some(vm), None) => words.fill("headline.vm", &[("outcome", outcome), ("vm", &words.ms_parts(vm).0)]),
+        (None, Some(network)) => words.fill("headline.network", &[("outcome", outcome), ("network", &words.ms_parts(network).0)]),
         (None, None) if migration.outcome == "completed" => words.fill("headline.unknown", &[("outcome", outcome)]),
         (None, None) => match &migration.total_ms {
-            Some(total) => words.fill("headline.after", &[("outcome", outcome), ("ms", &words.ms(total.estimate).text())]),
+            Some(total) => words.fill("headline.after", &[("outcome", outcome), ("ms", &words.ms_parts(total).0)]),
             None => words.fill("headline.plain", &[("outcome", outcome)]),
         },
     }

@@ -170,7 +170,7 @@ fn in_lines(migrations: &[Migration], words: Words, out: &mut Screen) {
     let heads = ["total-time", "downtime.vm", "downtime.network"].map(|key| words.t(key).to_owned());
     out.columns(Style::Dim, "", &heads);
     for migration in migrations.iter().take(MIGRATIONS) {
-        let estimate = |ms: &Option<Interval>| ms.as_ref().map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms(ms.estimate).text());
+        let estimate = |ms: &Option<Interval>| ms.as_ref().map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms_parts(ms).0);
         let network = match migration.downtime.network.recovered {
             Some(false) => words.t("not-recovered").to_owned(),
             _ => estimate(&migration.downtime.network.ms),

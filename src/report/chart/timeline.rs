@@ -87,11 +87,11 @@ fn length(canvas: &mut Canvas<'_>, migration: &Migration, origin: Timestamp, lan
     let downtime = &migration.downtime;
     let mut parts = Vec::new();
     if let Some(ms) = &downtime.vm.ms {
-        parts.push(format!("{} {}", words.t("vm"), words.ms(ms.estimate).text()));
+        parts.push(format!("{} {}", words.t("vm"), words.ms_parts(ms).0));
     }
     match (&downtime.network.ms, downtime.network.recovered) {
         (_, Some(false)) => parts.push(words.t("not-recovered").to_owned()),
-        (Some(ms), _) => parts.push(format!("{} {}", words.t("legend.net"), words.ms(ms.estimate).text())),
+        (Some(ms), _) => parts.push(format!("{} {}", words.t("legend.net"), words.ms_parts(ms).0)),
         _ => {}
     }
     let ends = [downtime.vm.end.map(|t| t.estimate), downtime.network.end.map(|t| t.estimate), migration.end];

@@ -24,8 +24,9 @@ pub(super) fn section(b: &mut Builder<'_>) -> Option<Section> {
 }
 
 /// Address and role of a node.
-pub(super) fn node(node: &Node) -> String {
-    match (&node.address, node.role.as_str()) {
+pub(super) fn node(node: &Node, words: Words) -> String {
+    let role = if node.role.is_empty() { "".into() } else { words.name("role", &node.role) };
+    match (&node.address, role.as_ref()) {
         (Some(address), "") => address.clone(),
         (Some(address), role) => format!("{address} ({role})"),
         (None, role) => role.to_owned(),
@@ -60,8 +61,8 @@ fn result(migration: &Migration, n: usize, words: Words) -> Table {
         ("doc.mode", mode),
         ("doc.transport", Cell::text(migration.transport.join(", "))),
         ("doc.detected-by", Cell::text(words.name("detected", &migration.detected_by))),
-        ("doc.from", Cell::code(node(&migration.from))),
-        ("doc.to", Cell::code(node(&migration.to))),
+        ("doc.from", Cell::code(node(&migration.from, words))),
+        ("doc.to", Cell::code(node(&migration.to, words))),
         ("doc.start-utc", table.moment(migration.start, None, words)),
         ("doc.end-utc", table.moment(migration.end, migration.outcome_why.as_deref(), words)),
         ("total-time", table.interval(migration.total_ms.as_ref(), migration.outcome_why.as_deref(), words)),

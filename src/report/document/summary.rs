@@ -227,8 +227,8 @@ pub(super) fn overview(b: &mut Builder<'_>) -> Option<Section> {
             table.interval(migration.total_ms.as_ref(), migration.outcome_why.as_deref(), words),
             table.interval(downtime.vm.ms.as_ref(), downtime.vm.why.as_deref(), words),
             network,
-            Cell::code(super::migration::node(&migration.from)),
-            Cell::code(super::migration::node(&migration.to)),
+            Cell::code(super::migration::node(&migration.from, words)),
+            Cell::code(super::migration::node(&migration.to, words)),
         ];
         table.row(cells);
     }
