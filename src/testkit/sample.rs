@@ -318,7 +318,8 @@ fn grades(method: &str, indices: [Option<u8>; 4]) -> Grades {
 fn qos() -> Vec<Qos> {
     let mut rows = Vec::new();
     // Phase, seconds, Mbit/s, delay, jitter, lost of expected, index of each.
-    let phases: [(&str, f64, f64, f64, f64, u64, u64, [Option<u8>; 4]); 3] = [
+    type Row = (&'static str, f64, f64, f64, f64, u64, u64, [Option<u8>; 4]);
+    let phases: [Row; 3] = [
         ("before", 8.188, 21.42, 0.412, 0.0352, 0, 7_812, [Some(1), Some(4), Some(3), Some(4)]),
         ("during", 4.918, 13.07, 3.914, 1.2031, 42, 3_310, [Some(1), Some(4), Some(3), Some(3)]),
         ("after", 16.894, 22.03, 0.398, 0.0411, 1, 15_904, [Some(1), Some(4), Some(3), Some(3)]),

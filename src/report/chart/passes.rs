@@ -34,7 +34,7 @@ pub(super) fn draw(migration: &Migration, words: Words) -> Option<String> {
         let (divide, unit) = bytes_unit(most);
         let y = Scale::linear(0.0, round_up(most / divide), bottom, top);
         y_axis(canvas, right, y, words.t("panel.pass-rate"), &format!("{unit}/s"), words);
-        let series: [(&dyn Fn(&Pass) -> Option<f64>, _); 2] =
+        let series: [Value<'_>; 2] =
             [(&|p: &Pass| sent_per_s(p).map(|v| v / divide), ORANGE), (&|p: &Pass| p.dirty_bytes_per_s.map(|v| v / divide), VERMILION)];
         bars(canvas, right, passes, words, &series, y);
     })

@@ -61,7 +61,7 @@ pub(super) fn draw(report: &Report, words: Words) -> Option<String> {
             let phased = report.migrations.iter().any(|m| !m.phases.is_empty());
             let name = if phased { words.t("legend.phases") } else { words.t("migration") };
             canvas.text(name, (LEFT - 6.0, top + 9.0), Anchor::Right, SMALL);
-            let mut taken = vec![LEFT; LANES];
+            let mut taken = [LEFT; LANES];
             for (migration, lane) in report.migrations.iter().zip(&lanes).filter(|(_, lane)| **lane < LANES) {
                 let frame = Frame { left: LEFT, top: top + *lane as f64 * LANE, right: RIGHT, bottom: top + *lane as f64 * LANE + 18.0 };
                 phase_strip(canvas, migration, origin, frame, x, words);

@@ -27,10 +27,13 @@ fn both(qos: &Qos) -> (Option<&Grades>, Option<&Grades>) {
     if first.is_some_and(|g| g.method == "thesis") { (second, first) } else { (first, second) }
 }
 
+/// A figure in words, and why it is unknown or a caveat.
+type Told = (Option<String>, Option<String>);
+
 struct Parameter {
     key: &'static str,
     name: &'static str,
-    measured: fn(&Qos, Words) -> (Option<String>, Option<String>),
+    measured: fn(&Qos, Words) -> Told,
     thesis: fn(&Qos, Words) -> Option<String>,
     grade: fn(&Grades) -> Option<&Grade>,
 }

@@ -6,7 +6,8 @@ use crate::base::interval::Interval;
 use crate::base::time::Timestamp;
 use crate::model::{Migration, Report, Window};
 
-type Of<T> = fn(&Migration) -> Option<T>;
+/// Name, meaning and value of a column.
+type Of = (&'static str, &'static str, fn(&Migration) -> Option<u64>);
 
 pub(super) fn migrations(report: &Report) -> Sheet {
     let rows = &report.migrations;
@@ -25,7 +26,7 @@ pub(super) fn migrations(report: &Report) -> Sheet {
     intervals(&mut s, rows, ["total_lower_ms", "total_ms", "total_upper_ms"], "total time, as QEMU counts it", |m| m.total_ms);
     s.float("setup_ms", "connection to the end of setup", rows.iter().map(|m| m.setup_ms));
     s.text("machine", "machine type that the stream names", rows.iter().map(|m| m.machine.clone()));
-    let bytes: [(&str, &str, Of<u64>); 6] = [
+    let bytes: [Of; 6] = [
         ("wire_bytes", "all frames of its connections, both directions", |m| m.bytes.wire),
         ("payload_bytes", "TCP payload from source to destination, each byte once", |m| m.bytes.payload),
         ("retransmitted_bytes", "payload sent again", |m| m.bytes.retransmitted),
@@ -37,7 +38,7 @@ pub(super) fn migrations(report: &Report) -> Sheet {
         s.count(name, what, rows.iter().map(of));
     }
     s.text("bytes_why", "why a number of bytes is unknown", rows.iter().map(|m| m.bytes.why.clone()));
-    let pages: [(&str, &str, Of<u64>); 6] = [
+    let pages: [Of; 6] = [
         ("normal_pages", "pages sent whole", |m| m.pages.normal),
         ("zero_pages", "pages sent as zero", |m| m.pages.zero),
         ("xbzrle_pages", "pages sent as a difference", |m| m.pages.xbzrle),

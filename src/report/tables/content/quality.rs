@@ -4,10 +4,13 @@ use super::super::Sheet;
 use super::some;
 use crate::model::{Grade, Grades, Qos, Report};
 
+/// Name, meaning and value of a column.
+type Of<T> = (&'static str, &'static str, fn(&Qos) -> Option<T>);
+
 pub(super) fn qos(report: &Report) -> Sheet {
     let rows = &report.qos;
     let mut s = Sheet::new("qos", "quality of one path and service in one phase", &report.run.name, rows.len());
-    let texts: [(&str, &str, fn(&Qos) -> Option<String>); 5] = [
+    let texts: [Of<String>; 5] = [
         ("phase", "before, during, after or whole", |q| some(&q.phase)),
         ("service", "all, icmp, http, video, …", |q| some(&q.service)),
         ("from", "sender: a role or vm", |q| some(&q.from)),
@@ -40,7 +43,7 @@ fn throughput(s: &mut Sheet, rows: &[Qos]) {
 
 fn delay(s: &mut Sheet, rows: &[Qos]) {
     s.text("delay_method", "one-way or rtt", rows.iter().map(|q| q.delay.method.clone()));
-    let values: [(&str, &str, fn(&Qos) -> Option<f64>); 8] = [
+    let values: [Of<f64>; 8] = [
         ("delay_min_ms", "minimum delay", |q| q.delay.min_ms),
         ("delay_mean_ms", "mean delay", |q| q.delay.mean_ms),
         ("delay_p50_ms", "median delay", |q| q.delay.p50_ms),
@@ -66,7 +69,7 @@ fn delay(s: &mut Sheet, rows: &[Qos]) {
 fn loss(s: &mut Sheet, rows: &[Qos]) {
     s.text("loss_method", "matched, tcp, icmp or rtp", rows.iter().map(|q| q.loss.method.clone()));
     s.float("loss_percent", "lost over expected", rows.iter().map(|q| q.loss.percent));
-    let counts: [(&str, &str, fn(&Qos) -> Option<u64>); 7] = [
+    let counts: [Of<u64>; 7] = [
         ("lost_packets", "dropped by the network", |q| q.loss.lost),
         ("expected_packets", "packets that should have arrived", |q| q.loss.expected),
         ("misdelivered_packets", "reached the node that the VM had left or not yet reached", |q| q.loss.misdelivered),

@@ -4,6 +4,9 @@ use super::super::Sheet;
 use super::some;
 use crate::model::{Flow, Report, Service};
 
+/// Name, meaning and value of a column.
+type Of<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 pub(super) fn http(report: &Report) -> Sheet {
     let h = &report.http;
     let mut s = Sheet::new("http", "all HTTP exchanges, summed: one row", &report.run.name, 1);
@@ -109,7 +112,7 @@ pub(super) fn services(report: &Report) -> Sheet {
     s.text("class", "migration, storage, control, tenant or other", rows.iter().map(|v| some(&v.class)));
     s.text("detected_by", "content or port", rows.iter().map(|v| some(&v.detected_by)));
     s.text("measured_at", "role of the point where they were counted", rows.iter().map(|v| some(&v.measured_at)));
-    let counts: [(&str, &str, fn(&Service) -> u64); 5] = [
+    let counts: [Of<Service>; 5] = [
         ("packets", "packets", |v| v.packets),
         ("wire_bytes", "bytes on the wire", |v| v.bytes),
         ("before_bytes", "of those, before the migration", |v| v.bytes_before),
@@ -143,7 +146,7 @@ pub(super) fn flows(report: &Report) -> Sheet {
     s.text("point", "role of the capture point", rows.iter().map(|f| some(&f.point)));
     s.text("service", "service", rows.iter().map(|f| some(&f.service)));
     s.text("host", "name of the application level", rows.iter().map(|f| f.host.clone()));
-    let counts: [(&str, &str, fn(&Flow) -> u64); 9] = [
+    let counts: [Of<Flow>; 9] = [
         ("packets", "packets, both directions", |f| f.packets),
         ("wire_bytes", "bytes on the wire, both directions", |f| f.bytes),
         ("goodput_bytes", "new payload bytes, both directions", |f| f.goodput),
