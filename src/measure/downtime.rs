@@ -33,8 +33,10 @@ use evidence::Evidence;
 
 /// What one capture point brings to the downtime of one migration.
 pub struct PointView<'a> {
-    /// Role.
+    /// Role in this migration: on the way home source and destination have changed places.
     pub role: Role,
+    /// Role in the run: the name under which the point is reported.
+    pub name: Role,
     /// From its clock to the reference clock.
     pub clock: &'a ClockMap,
     /// Paths of its files, by [`crate::base::anomaly::Place::file`].
@@ -202,7 +204,7 @@ fn vm_window(inputs: &Inputs<'_>, evidence: &mut Evidence<'_>) -> (model::Window
         }
     };
     for point in inputs.points.iter().filter(|p| p.clock.uncertainty.is_none()) {
-        why.push(format!("the clock of {} could not be related to the others: bounds from it count as if it were right", point.role));
+        why.push(format!("the clock of {} could not be related to the others: bounds from it count as if it were right", point.name));
     }
     window.why = (!why.is_empty()).then(|| why.join("; "));
     (window, Some(Pause { start: stop.interval, end }))
@@ -219,10 +221,11 @@ fn qemu_ms(inputs: &Inputs<'_>, stop: Option<Interval<Timestamp>>) -> (Option<f6
     let ends = inputs.by_role(Role::Source).find_map(|(_, p)| {
         let line = &p.migration?.timeline;
         let end = line.shut.or(line.last_byte.or(line.eof).map(|m| m.at))?;
-        Some(p.reference(end.at))
+        Some((p.reference(end.at), line.shut.is_none()))
     });
+    let written = "without a return path QMP's downtime ends when the last byte is handed to the kernel, which a full send buffer puts before its time on the wire";
     match ends {
-        Some(end) if end >= stop.estimate => (Some((end - stop.estimate).ms()), None),
+        Some((end, unsure)) if end >= stop.estimate => (Some((end - stop.estimate).ms()), unsure.then(|| written.to_owned())),
         _ => (None, Some("the end of the stream was not seen".to_owned())),
     }
 }

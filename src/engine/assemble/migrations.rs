@@ -3,6 +3,7 @@
 use super::Known;
 use crate::app::migration::Observed;
 use crate::app::services;
+use crate::base::role::Role;
 use crate::base::time::Timestamp;
 use crate::measure::downtime::{self, Inputs, PointView};
 use crate::measure::meter::ChannelKey;
@@ -18,6 +19,15 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn views(&self, points: &'a [Known]) -> Vec<View<'a>> {
         points.iter().zip(&self.seen).filter_map(|(p, o)| Some(View { role: p.role, clock: &p.clock, observed: (*o)? })).collect()
+    }
+
+    /// True if it went the way of the first migration back: the points' roles are those of the first.
+    fn is_home(&self, all: &[Group<'_>]) -> bool {
+        let ends = |g: &Group<'_>| g.seen.iter().flatten().next().map(|o| (o.source.ip, o.destination.ip));
+        match (all.first().and_then(ends), ends(self)) {
+            (Some((from, to)), Some(here)) => from != to && here == (to, from),
+            _ => false,
+        }
     }
 }
 
@@ -50,7 +60,8 @@ pub(super) fn assemble(points: &[Known], vm: &Vm) -> Vec<Migration> {
         .enumerate()
         .map(|(i, group)| {
             let outcome = group.seen.iter().flatten().map(|o| o.outcome).min();
-            let views: Vec<PointView<'_>> = points.iter().zip(&group.seen).filter_map(|(p, seen)| point_view(p, *seen)).collect();
+            let views: Vec<PointView<'_>> =
+                points.iter().zip(&group.seen).filter_map(|(p, seen)| point_view(p, *seen, group.is_home(&groups))).collect();
             let inputs = Inputs {
                 points: &views,
                 macs: &vm.macs,
@@ -69,10 +80,16 @@ pub(super) fn assemble(points: &[Known], vm: &Vm) -> Vec<Migration> {
         .collect()
 }
 
-fn point_view<'a>(point: &'a Known, seen: Option<&'a Observed>) -> Option<PointView<'a>> {
+fn point_view<'a>(point: &'a Known, seen: Option<&'a Observed>, home: bool) -> Option<PointView<'a>> {
     let state = &point.result.state;
+    let role = match point.role {
+        Role::Source if home => Role::Destination,
+        Role::Destination if home => Role::Source,
+        role => role,
+    };
     Some(PointView {
-        role: point.role,
+        role,
+        name: point.role,
         clock: &point.clock,
         files: &point.paths,
         first: state.first?,

@@ -1,7 +1,6 @@
 //! Frames that prove the downtime, in the order of time.
 
 use super::{Bound, Inputs};
-use crate::base::role::Role;
 use crate::flow::Moment;
 use crate::model;
 
@@ -22,7 +21,7 @@ impl<'a> Evidence<'a> {
         let frame = moment.place.frame;
         self.list.push(model::Evidence {
             what: what.into(),
-            point: if view.role == Role::Unknown { "unknown".to_owned() } else { view.role.name().to_owned() },
+            point: view.name.name().to_owned(),
             file: view.files.get(usize::from(moment.place.file)).cloned().unwrap_or_default(),
             frame,
             time: Some(view.reference(moment.at)),

@@ -59,7 +59,7 @@ pub(super) fn resume(inputs: &Inputs<'_>, stop: Interval<Timestamp>) -> Result<R
         Some(inputs.not_after(i, m, m.at, "reply that says that the guest runs"))
     });
     let reply = reply.min_by_key(|b| b.at);
-    let upper = [announced.as_ref().map(|a| &a.0), sent.as_ref(), reply.as_ref()].into_iter().flatten().min_by_key(|b| b.at).cloned();
+    let upper = [announced.first.as_ref(), sent.as_ref(), reply.as_ref()].into_iter().flatten().min_by_key(|b| b.at).cloned();
     let Some(upper) = upper else {
         let seen =
             inputs.points.iter().any(|p| p.role == Role::Destination && p.presence.senders().iter().any(|s| inputs.macs.contains(&s.mac)));
@@ -70,18 +70,25 @@ pub(super) fn resume(inputs: &Inputs<'_>, stop: Interval<Timestamp>) -> Result<R
         };
         return Err(Unseen { open: seen, why: why.to_owned() });
     };
-    let flush = announced.as_ref().and_then(|(_, train)| train.as_ref());
-    let lower = [&loaded, &finish].into_iter().flatten().chain(flush).max_by_key(|b| b.at);
+    let announced_elsewhere = !announced.at_destination;
+    let (announced, flush) = (announced.first, announced.flush);
+    let lower = [&loaded, &finish, &flush].into_iter().flatten().max_by_key(|b| b.at);
     let low = lower.map_or(stop.lower, |b| b.at.max(stop.lower));
-    let by_announcement = announced.as_ref().is_some_and(|(b, _)| b.at == upper.at);
+    let by_announcement = announced.as_ref().is_some_and(|b| b.at == upper.at) || flush.is_some();
     // Without an announcement the first frame is an answer, and the guest had run for some time by then.
-    let estimate = if by_announcement { upper.seen } else { lower.map_or(upper.seen, |l| l.seen + Nanos((upper.seen - l.seen).0 / 2)) };
+    let estimate = if let Some(flush) = &flush {
+        flush.seen + FLUSH
+    } else if by_announcement {
+        upper.seen
+    } else {
+        lower.map_or(upper.seen, |l| l.seen + Nanos((upper.seen - l.seen).0 / 2))
+    };
     if !by_announcement {
         why.push(
             "no announcement of the VM was captured: the end of the pause lies between the end of the stream and the VM's first sign"
                 .to_owned(),
         );
-    } else if inputs.points[upper.point].role != Role::Destination {
+    } else if announced_elsewhere {
         why.push(
             "the VM's announcement was not captured on the destination: the end of the pause is seen late by its way through the network"
                 .to_owned(),
@@ -117,10 +124,21 @@ fn loaded(inputs: &Inputs<'_>) -> Option<Bound> {
     found.max_by_key(|b| b.at)
 }
 
-/// The first announcement of the VM at or after `floor`, and the bound that its train gives from below.
-fn announced(inputs: &Inputs<'_>, floor: Timestamp) -> Option<(Bound, Option<Bound>)> {
+/// Announcements of the VM after the stream.
+#[derive(Default)]
+struct Announced {
+    /// The first copy of the first one, anywhere.
+    first: Option<Bound>,
+    /// What the train at the destination says from below.
+    flush: Option<Bound>,
+    /// One was captured on the destination.
+    at_destination: bool,
+}
+
+/// The announcements at or after `floor`.
+fn announced(inputs: &Inputs<'_>, floor: Timestamp) -> Announced {
     let until = inputs.before.unwrap_or(Timestamp::MAX);
-    let mut best: Option<(Bound, Option<Bound>)> = None;
+    let mut found = Announced::default();
     for (i, p) in inputs.points.iter().enumerate() {
         let from = p.own(floor) - p.uncertainty();
         for mac in inputs.macs {
@@ -130,14 +148,22 @@ fn announced(inputs: &Inputs<'_>, floor: Timestamp) -> Option<(Bound, Option<Bou
             let Some(first) = train.first() else { continue };
             let what = format!("first {} of the VM", first.kind.name());
             let upper = inputs.not_after(i, first.when, first.when.at, what);
-            let flush = (p.role == Role::Destination && is_schedule(&train, *mac))
-                .then(|| inputs.not_before(i, first.when, first.when.at - FLUSH, "first RARP of the VM, sent when it resumed"));
-            if best.as_ref().is_none_or(|(b, _)| upper.at < b.at) {
-                best = Some((upper, flush));
+            if p.role == Role::Destination {
+                found.at_destination = true;
+                if is_schedule(&train, *mac) {
+                    let flush = inputs.not_before(i, first.when, first.when.at - FLUSH, "first RARP of the VM, sent when it resumed");
+                    // Of a VM with several interfaces the first one to speak counts.
+                    if found.flush.as_ref().is_none_or(|f| flush.at < f.at) {
+                        found.flush = Some(flush);
+                    }
+                }
+            }
+            if found.first.as_ref().is_none_or(|f| upper.at < f.at) {
+                found.first = Some(upper);
             }
         }
     }
-    best
+    found
 }
 
 /// True if the second RARP follows the first as QEMU schedules it. Copies of one frame lie within a millisecond and on different

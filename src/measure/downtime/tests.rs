@@ -144,6 +144,7 @@ fn run(points: &[Point], outcome: Option<Outcome>) -> model::Downtime {
         .iter()
         .map(|p| PointView {
             role: p.role,
+            name: p.role,
             clock: &p.clock,
             files: &files,
             first: p.at(0),
