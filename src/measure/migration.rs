@@ -83,7 +83,7 @@ pub fn describe(id: u32, views: &[View<'_>], nodes: &Nodes) -> model::Migration 
             transport.push(name);
         }
     }
-    let times = times::times(views, &sent);
+    let times = times::times(&sent);
     let why = best.observed.damage().or_else(|| best.observed.unreadable());
     model::Migration {
         id,

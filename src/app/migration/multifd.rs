@@ -366,7 +366,7 @@ impl MultifdStream {
                 report,
                 seen: Some(PageSet::default()),
                 blocks: Vec::new(),
-                passes: Passes::default(),
+                passes: Passes::with_repeats(),
                 places: 128,
                 bursts: VecDeque::new(),
                 burst: None,
@@ -421,7 +421,11 @@ impl StreamParser for MultifdStream {
             channel.end_burst(end);
         }
         let mut report = channel.report;
-        report.complete = matches!(channel.state, State::Head);
+        report.complete = match channel.state {
+            State::Head => true,
+            State::Data(end) => end == self.feed.end(),
+            _ => false,
+        };
         report.resent = channel.seen.as_ref().map(|s| report.ram.pages().saturating_sub(s.len()));
         report.passes = if channel.seen.is_some() { channel.passes.finish() } else { Vec::new() };
         report.seen = channel.seen;

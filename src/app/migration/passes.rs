@@ -13,13 +13,20 @@ pub struct Passes {
     done: Vec<PassCount>,
     now: Option<PassCount>,
     last: Option<(usize, u64)>,
+    /// The same page again is no new pass.
+    repeats: bool,
 }
 
 impl Passes {
+    /// For multifd channels: QEMU up to 8.0 may queue a page twice in a row (`multifd_queue_page` looks at an array that is under way).
+    pub fn with_repeats() -> Self {
+        Self { repeats: true, ..Self::default() }
+    }
+
     /// A record for `page` of block `block` (its place in the list), from offset `start` to `end`.
     pub fn record(&mut self, block: usize, page: u64, sent: &RamCount, when: Moment, start: u64, end: u64) {
         let key = (block, page);
-        let wrapped = self.last.is_some_and(|last| key <= last);
+        let wrapped = self.last.is_some_and(|last| key < last || key == last && !self.repeats);
         self.last = Some(key);
         if wrapped && self.done.len() + 1 < MIGRATION_PASSES {
             self.done.extend(self.now.take());

@@ -41,6 +41,9 @@ pub(super) struct Known {
     record: Option<(Moment, u64)>,
     /// Page that the record before the boundary was for.
     page: Option<u64>,
+    /// Where a record was found of which it is not certain that it is of the section that was read before: up to here another section may
+    /// have begun, not after it.
+    unsure: Option<(Moment, u64)>,
     /// The newest gap: offset one past it, its length, its reason, the packet that told of it.
     gap: Option<(u64, u64, GapReason, Moment)>,
     /// Since when every piece is text, and since when it is certainly JSON.
@@ -278,7 +281,7 @@ impl Forward {
         let word = w.be64(at).unwrap_or_default();
         if word & super::format::ram::CONTINUE == 0 {
             // Zero bytes and a name of a block: no accident.
-            return Found::Record(false);
+            return Found::Record(self.distance(w.start + at as u64, record.value) == Some(0));
         }
         if self.ram.last.is_none() {
             return Found::No;
@@ -339,6 +342,9 @@ impl Forward {
             Found::Footer => {
                 let id = w.be32(1).unwrap_or_default();
                 let payload = *self.sections.entry(id).or_insert(Payload::Ram);
+                if matches!(of, Some(State::Ram(_))) && !self.only_pages(w.start) {
+                    self.known.unsure = None;
+                }
                 self.doubt &= payload == Payload::Opaque;
                 let before = self.before(w.start, w);
                 self.seam(w.start, w.bytes[5], before);
@@ -363,6 +369,9 @@ impl Forward {
                 let id = self.sections.iter().find(|s| *s.1 == Payload::Ram).map_or(0, |s| *s.0);
                 let section = old.unwrap_or(Section { id, kind: UNSURE, payload: Payload::Ram, start: w.start });
                 let sure = same || section.kind == section::END;
+                if !sure {
+                    self.known.unsure = Some((w.moment(0), w.start));
+                }
                 self.state = State::Ram(Section { kind: if sure { section.kind } else { UNSURE }, ..section });
                 Step::Take(0)
             }
@@ -405,10 +414,17 @@ impl Forward {
         }
     }
 
-    /// The guest was stopped somewhere before this packet.
+    /// Only whole pages and the word that ends the section lie between the boundary and a footer at `end`.
+    fn only_pages(&self, end: u64) -> bool {
+        let whole = 8 + self.ram.page_size();
+        end.checked_sub(self.known.boundary + 8).is_some_and(|d| d.is_multiple_of(whole))
+    }
+
+    /// The guest was stopped somewhere before this packet. If everything since a certain record is of one section, before that record.
     pub(super) fn switched_by(&mut self, when: Moment, offset: u64) {
         let (from, at) = self.known.precopy.unwrap_or((when, offset));
-        self.timeline.switchover_first = Some(Mark::between(from, when, when, at));
+        let by = self.known.unsure.filter(|u| u.1 >= at && u.0.at >= from.at).map_or(when, |u| u.0);
+        self.timeline.switchover_first = Some(Mark::between(from, by, by, at));
         self.ram.stopped();
         self.tell(Told::Switchover, when);
     }
