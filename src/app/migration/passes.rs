@@ -4,6 +4,7 @@
 //! QEMU looks for newly dirtied pages before a scan ends, so these passes are not its `dirty-sync-count`: they are marked as estimated.
 
 use super::channel::{PassCount, RamCount};
+use super::pages::PageSet;
 use crate::base::limits::MIGRATION_PASSES;
 use crate::flow::Moment;
 
@@ -15,6 +16,8 @@ pub struct Passes {
     last: Option<(usize, u64)>,
     /// The same page again is no new pass.
     repeats: bool,
+    /// Pages leave in no order: those of the pass under way.
+    unordered: Option<PageSet>,
 }
 
 impl Passes {
@@ -23,10 +26,30 @@ impl Passes {
         Self { repeats: true, ..Self::default() }
     }
 
+    /// From here on pages leave in no order (compression threads hand them over when they are done): a pass ends where a page comes
+    /// again.
+    pub fn lose_order(&mut self) {
+        self.unordered.get_or_insert_default();
+    }
+
+    fn wrapped(&mut self, key: (usize, u64)) -> bool {
+        if let Some(set) = &mut self.unordered {
+            let handle = set.block(&key.0.to_be_bytes());
+            let again = set.insert(handle, key.1) == Ok(false);
+            if again {
+                *set = PageSet::default();
+                let handle = set.block(&key.0.to_be_bytes());
+                let _ = set.insert(handle, key.1);
+            }
+            return again;
+        }
+        self.last.is_some_and(|last| key < last || key == last && !self.repeats)
+    }
+
     /// A record for `page` of block `block` (its place in the list), from offset `start` to `end`.
     pub fn record(&mut self, block: usize, page: u64, sent: &RamCount, when: Moment, start: u64, end: u64) {
         let key = (block, page);
-        let wrapped = self.last.is_some_and(|last| key < last || key == last && !self.repeats);
+        let wrapped = self.wrapped(key);
         self.last = Some(key);
         if wrapped && self.done.len() + 1 < MIGRATION_PASSES {
             self.done.extend(self.now.take());
@@ -67,6 +90,17 @@ impl Passes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_an_order_a_pass_ends_where_a_page_comes_again() {
+        let mut passes = Passes::default();
+        passes.lose_order();
+        let one = RamCount { normal: 1, ..RamCount::default() };
+        for page in [3, 1, 2, 0, 2, 3, 1] {
+            passes.record(0, page, &one, Moment::default(), 0, 0);
+        }
+        assert_eq!(passes.finish().iter().map(|p| p.sent.normal).collect::<Vec<_>>(), [4, 3]);
+    }
 
     #[test]
     fn a_pass_ends_where_addresses_do_not_ascend() {

@@ -261,9 +261,8 @@ impl Forward {
     fn between(&mut self, w: &Window<'_>) -> Step {
         if let Some(end) = self.package_end
             && w.start >= end
-            && self.timeline.packaged_end.is_none()
         {
-            self.timeline.packaged_end = Some(Mark::exact(self.prev, end));
+            self.package_passed(Mark::exact(self.prev, end));
         }
         if let Some(mark) = self.unsure_end.take() {
             self.seam(mark.offset, w.bytes[0], mark);
@@ -286,6 +285,14 @@ impl Forward {
                 if self.sections.contains_key(&id) { Step::Take(5) } else { self.nonsense(w) }
             }
             _ => self.nonsense(w),
+        }
+    }
+
+    /// The package is complete: the destination starts the guest.
+    pub(super) fn package_passed(&mut self, mark: Mark) {
+        if self.timeline.packaged_end.is_none() {
+            self.timeline.packaged_end = Some(mark);
+            self.ram.enter_postcopy();
         }
     }
 
@@ -500,16 +507,17 @@ impl Forward {
             self.package_end = Some(start + u64::from(n));
             return Step::Take(whole);
         }
+        if number == command::RAM_DISCARD {
+            self.switched(when, w.start);
+            self.postcopy = true;
+            return Step::Skip(whole as u64);
+        }
         if w.bytes.len() < whole {
             return Step::Hold;
         }
         match number {
             command::OPEN_RETURN_PATH => self.return_path = true,
             command::POSTCOPY_ADVISE => self.postcopy_advised = true,
-            command::RAM_DISCARD => {
-                self.switched(when, w.start);
-                self.postcopy = true;
-            }
             command::SWITCHOVER_START => self.switched(when, w.start),
             command::POSTCOPY_RUN => {
                 self.timeline.postcopy_run = Some(Mark::exact(when, w.start));

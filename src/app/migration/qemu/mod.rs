@@ -161,7 +161,8 @@ impl MainChannel {
         report.run_state = forward.run_state;
         report.return_path = forward.return_path;
         report.postcopy_advised = forward.postcopy_advised;
-        report.postcopy = forward.postcopy;
+        // Only in post-copy does a destination ask for pages or answer PING 3.
+        report.postcopy = forward.postcopy || self.back.requests > 0 || self.back.pong3.is_some();
         report.complete = forward.complete;
         report.damage = forward.damage;
         report.storage_bytes = forward.storage;

@@ -186,7 +186,10 @@ impl Ram {
             Kind::Zero => sent.zero = 1,
             Kind::Page => sent.normal = 1,
             Kind::Xbzrle => sent.xbzrle = 1,
-            Kind::Compressed => sent.compressed = 1,
+            Kind::Compressed => {
+                sent.compressed = 1;
+                self.passes.lose_order();
+            }
             Kind::Flush => self.flushes += 1,
             Kind::MemSize => self.total = Some(record.value),
             Kind::Eos | Kind::Hook => {}

@@ -93,7 +93,15 @@ enum Found {
 impl Forward {
     /// `missing` bytes from `start` on are gone.
     pub(super) fn missed(&mut self, start: u64, missing: u64, why: GapReason, when: Moment) {
-        self.known.gap = Some((start.saturating_add(missing), missing, why, when));
+        let end = start.saturating_add(missing);
+        self.known.gap = Some((end, missing, why, when));
+        if let Some(package_end) = self.package_end
+            && start < package_end
+            && package_end <= end
+        {
+            let earliest = if why == GapReason::SnapLength { when } else { self.prev };
+            self.package_passed(Mark::between(earliest, when, when, package_end));
+        }
         match self.state {
             State::Lost | State::Done => {}
             State::AfterEof => self.state = State::Done,
@@ -122,6 +130,18 @@ impl Forward {
 
     /// Looks for the next element.
     pub(super) fn look(&mut self, w: &Window<'_>) -> Step {
+        // The package's length is known: something begins where it ends.
+        if let Some(end) = self.package_end
+            && self.timeline.packaged_end.is_none()
+            && let Some(left) = end.checked_sub(w.start)
+            && left <= w.bytes.len() as u64
+        {
+            let left = left as usize;
+            let when = if left == 0 { self.prev } else { w.moment(left - 1) };
+            self.package_passed(Mark::exact(when, end));
+            self.state = State::Between;
+            return Step::Take(left);
+        }
         if let Some(step) = self.look_for_text(w) {
             return step;
         }
@@ -409,6 +429,7 @@ impl Forward {
                 self.timeline.last_part = Some(mark);
                 self.known.precopy(mark.latest, end);
             }
+            section::COMMAND if self.timeline.first_part.is_some() => self.timeline.last_part = Some(mark),
             section::FULL if self.timeline.first_part.is_some() => self.timeline.end_section_end = Some(mark),
             _ => {}
         }
