@@ -219,6 +219,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
     if let Some(origin) = start {
         report.series.origin = start;
         report.series.throughput = views.iter().map(|v| rows::throughput_curve(v, origin)).collect();
+        report.series.migration = report.migrations.iter().filter_map(|m| migration_curve(m, &views, origin)).collect();
         (report.series.delay, report.series.loss, report.series.delay_cdf) = rows::delay_curves(&views, &context, origin);
     }
     web::fill(&mut report, &points, &vm);
@@ -229,6 +230,17 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
     report.vm = vm;
     let clocks = points.into_iter().map(|p| p.clock).collect();
     (report, clocks)
+}
+
+/// The payload rate of a migration over time, cut to its span: another one may have used the same port.
+fn migration_curve(migration: &model::Migration, views: &[View<'_>], origin: Timestamp) -> Option<model::Curve> {
+    let end = |node: &model::Node| node.address.as_ref()?.parse::<std::net::SocketAddr>().ok();
+    let (from, to) = (end(&migration.from)?, end(&migration.to)?);
+    let mut curve = rows::migration_curve(views, from.ip(), to.ip(), to.port(), &migration.id.to_string(), origin)?;
+    let (start, stop) = ((migration.start? - origin).seconds(), (migration.end? - origin).seconds());
+    let slack = curve.window_ms / 1000.0;
+    curve.points.retain(|p| start - slack <= p.0 && p.0 <= stop + slack);
+    Some(curve)
 }
 
 fn view_of(point: &Known) -> Option<View<'_>> {

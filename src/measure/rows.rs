@@ -239,18 +239,17 @@ fn seconds_from(origin: Timestamp, t: Timestamp) -> f64 {
     (t - origin).seconds()
 }
 
-/// Throughput of everything that a point saw, in at most [`CURVE_POINTS`] windows.
-pub fn throughput_curve(view: &View<'_>, origin: Timestamp) -> Curve {
+/// Windows of lanes in at most [`CURVE_POINTS`] bins of at least 50 ms: seconds from `origin` and what `of` counts, per second and times 8.
+fn bits_per_second(view: &View<'_>, lanes: &[&Lane], origin: Timestamp, of: impl Fn(&super::window::Cell) -> u64) -> (f64, Vec<(f64, f64)>) {
     let width = view.meter.width();
-    let lane = view.meter.whole();
     let (mut low, mut high) = (i64::MAX, i64::MIN);
-    for (i, _) in lane.windows.iter() {
+    for (i, _) in lanes.iter().flat_map(|l| l.windows.iter()) {
         (low, high) = (low.min(i), high.max(i));
     }
     let group = ((high.saturating_sub(low).max(0) as usize + 1).div_ceil(CURVE_POINTS)).max((50.0 / width.ms()).ceil() as usize) as i64;
     let mut bins: BTreeMap<i64, u64> = BTreeMap::new();
-    for (i, cell) in lane.windows.iter() {
-        *bins.entry(i.div_euclid(group)).or_insert(0) += cell.bytes;
+    for (i, cell) in lanes.iter().flat_map(|l| l.windows.iter()) {
+        *bins.entry(i.div_euclid(group)).or_insert(0) += of(cell);
     }
     let ms = width.ms() * group as f64;
     let points = bins
@@ -260,7 +259,28 @@ pub fn throughput_curve(view: &View<'_>, origin: Timestamp) -> Curve {
             (seconds_from(origin, t), bytes as f64 * 8000.0 / ms)
         })
         .collect();
-    Curve { name: view.role.name().to_owned(), unit: "bps".to_owned(), window_ms: ms, points }
+    (ms, points)
+}
+
+/// Throughput of everything that a point saw.
+pub fn throughput_curve(view: &View<'_>, origin: Timestamp) -> Curve {
+    let (window_ms, points) = bits_per_second(view, &[view.meter.whole()], origin, |cell| cell.bytes);
+    Curve { name: view.role.name().to_owned(), unit: "bps".to_owned(), window_ms, points }
+}
+
+/// Payload rate of a migration from one address to another, to this port, as the source saw it, else whoever saw it; `None` if nobody did.
+pub fn migration_curve(views: &[View<'_>], from: IpAddr, to: IpAddr, port: u16, name: &str, origin: Timestamp) -> Option<Curve> {
+    let wanted = |c: &&Channel| c.key.proto == 6 && c.key.port == port && c.key.client == from && c.key.server == to;
+    let mut order: Vec<&View<'_>> = views.iter().collect();
+    order.sort_by_key(|v| v.role != Role::Source);
+    order.into_iter().find_map(|view| {
+        let lanes: Vec<&Lane> = view.meter.channels.iter().skip(1).filter(wanted).map(|c| &c.lanes[Side::Client.index()]).collect();
+        if lanes.is_empty() {
+            return None;
+        }
+        let (window_ms, points) = bits_per_second(view, &lanes, origin, |cell| cell.goodput);
+        Some(Curve { name: name.to_owned(), unit: "bps".to_owned(), window_ms, points })
+    })
 }
 
 /// Delay over time, loss marks and the distribution of delay, per service of the VM.
