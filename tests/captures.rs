@@ -175,6 +175,42 @@ fn total_time_is_within_20_ms_of_qemus() {
 }
 
 #[test]
+fn pages_and_bytes_of_a_whole_stream_equal_qmps() {
+    let Some(folder) = common::capture("offline-full") else { return };
+    let (report, truth) = (report(&folder), truth(&folder));
+    let (ours, ram) = (&report["migrations"][0], &truth["query_migrate"]["ram"]);
+    assert_eq!(ours["decoded"], true, "{}", ours["why_not_decoded"]);
+    assert_eq!(ours["pages"]["normal"], ram["normal"]);
+    assert_eq!(ours["pages"]["zero"], ram["duplicate"]);
+    assert_eq!(ours["pages"]["ram_total_bytes"], ram["total"]);
+    let (here, there) = (ours["bytes"]["ram"].as_f64().unwrap(), ram["transferred"].as_f64().unwrap());
+    assert!((here - there).abs() <= there * 0.001, "{here} here, {there} in QEMU");
+    let (qemu, downtime) = (ours["downtime"]["qemu_ms"].as_f64().unwrap(), truth["query_migrate"]["downtime"].as_f64().unwrap());
+    assert!((qemu - downtime).abs() <= 15.0, "{qemu} ms here, {downtime} ms in QEMU");
+}
+
+#[test]
+fn losses_from_the_client_equal_the_networks_own_counter() {
+    let Some(folder) = common::capture("lossy") else { return };
+    let (report, truth) = (report(&folder), truth(&folder));
+    let dropped = |comment: &str| {
+        let rules = truth["dropped"]["nftables"].as_array().unwrap();
+        let rule = rules.iter().map(|r| &r["rule"]).find(|r| r["comment"] == comment).unwrap();
+        rule["expr"].as_array().unwrap().iter().find_map(|e| e["counter"]["packets"].as_u64()).unwrap()
+    };
+    let lost = |from: &str| {
+        let rows = report["qos"].as_array().unwrap();
+        let row = rows.iter().find(|q| q["phase"] == "whole" && q["service"] == "all" && q["from"] == from).unwrap();
+        assert_eq!(row["loss"]["method"], "matched");
+        row["loss"]["lost"].as_u64().unwrap()
+    };
+    assert_eq!(lost("client"), dropped("from-client"));
+    // The rule went on counting after the client's capture had ended: the VM's echo replies 873 to 887 were sent after it.
+    let (ours, all) = (lost("vm"), dropped("to-client"));
+    assert!(ours <= all && all - ours <= 1, "{ours} here, {all} in the network");
+}
+
+#[test]
 fn the_true_pause_lies_inside_the_interval() {
     let Some(shared) = common::shared() else { return };
     for name in LAB.iter().map(|l| l.0).chain(CLOUD.iter().copied()) {
