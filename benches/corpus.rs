@@ -38,7 +38,8 @@ fn create(path: &Path, snaplen: u32) -> Out {
 /// Gives the client's port of an Ethernet, IPv4, TCP or UDP frame another number, the same in both directions and in every capture
 /// of a round, so that each round has conversations of its own.
 fn change_ports(frame: &mut [u8], round: u32) {
-    if round == 0 || frame.len() < 38 || frame[12..14] != [8, 0] || !matches!(frame[23], 6 | 17) || frame[20] & 0x1f != 0 || frame[21] != 0 {
+    if round == 0 || frame.len() < 38 || frame[12..14] != [8, 0] || !matches!(frame[23], 6 | 17) || frame[20] & 0x1f != 0 || frame[21] != 0
+    {
         return;
     }
     let transport = 14 + usize::from(frame[14] & 15) * 4;
@@ -104,8 +105,16 @@ fn flows(target: &Path) {
         let client = [10, (n >> 16) as u8 & 15, (n >> 8) as u8, n as u8 & 0x7f];
         let port = (1024 + n % 60_000) as u16;
         let (mut a, mut b) = (1000u32, 2000u32);
-        let steps: [(bool, u8, usize); 8] =
-            [(true, 2, 0), (false, 0x12, 0), (true, 0x10, 0), (true, 0x18, 32), (false, 0x18, 64), (true, 0x11, 0), (false, 0x11, 0), (true, 0x10, 0)];
+        let steps: [(bool, u8, usize); 8] = [
+            (true, 2, 0),
+            (false, 0x12, 0),
+            (true, 0x10, 0),
+            (true, 0x18, 32),
+            (false, 0x18, 64),
+            (true, 0x11, 0),
+            (false, 0x11, 0),
+            (true, 0x10, 0),
+        ];
         for (step, (from_client, flags, payload)) in steps.into_iter().enumerate() {
             let (src, dst) = if from_client { (client, server) } else { (server, client) };
             let (sport, dport) = if from_client { (port, 80) } else { (80, port) };
@@ -140,10 +149,11 @@ fn main() {
     };
     let captures = shared.join("captures");
     fs::create_dir_all(dir.join("points")).expect("the folder can be made");
-    let whole: Vec<PathBuf> = ["offline-full/source.pcap.zst", "offline-full/client.pcap.zst", "lossy/client.pcap.zst", "online/client.pcap.zst"]
-        .iter()
-        .map(|p| captures.join(p))
-        .collect();
+    let whole: Vec<PathBuf> =
+        ["offline-full/source.pcap.zst", "offline-full/client.pcap.zst", "lossy/client.pcap.zst", "online/client.pcap.zst"]
+            .iter()
+            .map(|p| captures.join(p))
+            .collect();
     repeat(&dir.join("full.pcap"), &whole, usize::MAX, |_, bytes| bytes >= FULL_BYTES);
     let mut all = whole.clone();
     all.extend(["none/source.pcap.zst", "vxlan/source.pcap.zst", "online/destination.pcap.zst"].iter().map(|p| captures.join(p)));

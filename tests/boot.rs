@@ -90,13 +90,18 @@ fn status(socket: &Path) -> Option<String> {
 #[test]
 fn a_vm_resumes_from_the_extracted_stream_and_answers() {
     let Some(run) = common::capture("offline-full") else { return };
-    if !common::has("qemu-system-x86_64", "qemu-system-x86") || !common::has("ip", "iproute2") || !common::has("ping", "iputils-ping") || !common::root() {
+    if !common::has("qemu-system-x86_64", "qemu-system-x86")
+        || !common::has("ip", "iproute2")
+        || !common::has("ping", "iputils-ping")
+        || !common::root()
+    {
         return;
     }
     let Some(kernel) = kernel() else { return };
     let dir = tempfile::tempdir().unwrap();
     let stream = dir.path().join("vm.mig");
-    let out = Command::new(env!("CARGO_BIN_EXE_lmpcap")).arg("extract").arg(&run).args(["--migration", "1", "-o"]).arg(&stream).output().unwrap();
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_lmpcap")).arg("extract").arg(&run).args(["--migration", "1", "-o"]).arg(&stream).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(!dir.path().join("vm.mig.gaps.json").exists());
     assert_eq!(fs::read(&stream).unwrap()[..8], *b"QEVM\0\0\0\x03");
@@ -109,10 +114,34 @@ fn a_vm_resumes_from_the_extracted_stream_and_answers() {
     let socket = dir.path().join("qmp");
     let incoming = format!("exec:cat {}", stream.display());
     let machine = [
-        "qemu-system-x86_64", "-M", "pc", "-vga", "none", "-m", "96", "-accel", "tcg", "-kernel", kernel.to_str().unwrap(), "-initrd",
-        initrd.to_str().unwrap(), "-append", "x", "-display", "none", "-serial", "null", "-no-reboot", "-netdev",
-        "tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=off", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:aa:00:50", "-qmp",
-        &format!("unix:{},server,nowait", socket.display()), "-incoming", &incoming,
+        "qemu-system-x86_64",
+        "-M",
+        "pc",
+        "-vga",
+        "none",
+        "-m",
+        "96",
+        "-accel",
+        "tcg",
+        "-kernel",
+        kernel.to_str().unwrap(),
+        "-initrd",
+        initrd.to_str().unwrap(),
+        "-append",
+        "x",
+        "-display",
+        "none",
+        "-serial",
+        "null",
+        "-no-reboot",
+        "-netdev",
+        "tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=off",
+        "-device",
+        "virtio-net-pci,netdev=n0,mac=52:54:00:aa:00:50",
+        "-qmp",
+        &format!("unix:{},server,nowait", socket.display()),
+        "-incoming",
+        &incoming,
     ];
     let mut qemu = Guard(space.run(&machine).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let mut running = false;
@@ -135,7 +164,13 @@ fn a_vm_resumes_from_the_extracted_stream_and_answers() {
 fn a_cut_capture_gives_a_map_of_holes_and_exit_code_1() {
     let Some(run) = common::capture("none") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let out = Command::new(env!("CARGO_BIN_EXE_lmpcap")).arg("extract").arg(&run).args(["-o", "vm.mig"]).current_dir(dir.path()).output().unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_lmpcap"))
+        .arg("extract")
+        .arg(&run)
+        .args(["-o", "vm.mig"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
     assert_eq!(out.status.code(), Some(1), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(!dir.path().join("vm.mig").exists(), "nothing pretends to be whole");
     let map: serde_json::Value = serde_json::from_slice(&fs::read(dir.path().join("vm.mig.gaps.json")).unwrap()).unwrap();

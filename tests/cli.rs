@@ -116,7 +116,9 @@ fn nothing_to_read_is_exit_2_and_says_what_was_expected() {
 fn everything_up_to_the_fault_is_analyzed() {
     let dir = tempfile::tempdir().unwrap();
     let whole = pcap(&pings());
-    for (name, cut, packets) in [("in_record.pcap", whole.len() - 10, 19), ("in_header.pcap", whole.len() - 98 - 8, 19), ("header_only.pcap", 24, 0)] {
+    for (name, cut, packets) in
+        [("in_record.pcap", whole.len() - 10, 19), ("in_header.pcap", whole.len() - 98 - 8, 19), ("header_only.pcap", 24, 0)]
+    {
         write(dir.path(), name, &whole[..cut]);
         let out = lmpcap(&["analyze", name, "--format", "json", "-o", "-"], dir.path());
         assert_eq!(code(&out), 0, "{name}: {}", stderr(&out));

@@ -12,10 +12,7 @@ const TABLES: &[(&[f64], &[f64])] = &[
     (&[19.0, 22.5, 31.0, 18.2, 27.7], &[44.0, 39.5, 51.2, 47.7, 40.1, 62.0]),
     (&[1.0, 2.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 2.0, 3.0, 6.0, 7.0]),
     (&[10.1, 10.2, 9.9, 10.0], &[10.05, 300.0, 9.0, 11.0]),
-    (
-        &[5.1, 6.3, 7.7, 8.2, 9.9, 4.4, 3.2, 5.9, 6.1, 7.0, 6.6],
-        &[9.1, 8.3, 7.9, 12.2, 10.9, 11.4, 13.2, 8.9, 9.3, 10.0, 14.6, 9.95],
-    ),
+    (&[5.1, 6.3, 7.7, 8.2, 9.9, 4.4, 3.2, 5.9, 6.1, 7.0, 6.6], &[9.1, 8.3, 7.9, 12.2, 10.9, 11.4, 13.2, 8.9, 9.3, 10.0, 14.6, 9.95]),
 ];
 
 const SCIPY: &str = r#"
@@ -49,7 +46,12 @@ fn figures_equal_scipy() {
         common::skip("SciPy is not installed (Debian and Ubuntu: apt install python3-scipy)");
         return;
     }
-    let mut child = Command::new("python3").args(["-c", SCIPY]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new("python3")
+        .args(["-c", SCIPY])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     serde_json::to_writer(child.stdin.take().unwrap(), TABLES).unwrap();
     let answer: Vec<Value> = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).expect("SciPy's answer");
     assert_eq!(answer.len(), TABLES.len());
@@ -72,7 +74,9 @@ fn figures_equal_scipy() {
         close("mann-whitney p", m.p, &theirs["mp"]);
         let n = a.len().min(b.len());
         let r = regress(&a[..n], &b[..n]).unwrap();
-        for (what, ours) in [("slope", r.slope), ("intercept", r.intercept), ("r2", r.r2), ("rp", r.p.unwrap()), ("se", r.slope_error.unwrap())] {
+        for (what, ours) in
+            [("slope", r.slope), ("intercept", r.intercept), ("r2", r.r2), ("rp", r.p.unwrap()), ("se", r.slope_error.unwrap())]
+        {
             close(what, ours, &theirs[what]);
         }
     }

@@ -240,13 +240,12 @@ impl<E: Emit<Tagged>> Sink for Dispatcher<E> {
 
     fn bytes(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, bytes: &[u8]) -> Need {
         let slot = self.slot(flow);
+        if let Some(State::Stream(stream)) = self.states.get_mut(self.entries[slot].state as usize) {
+            let need = stream.bytes(side, when, bytes, &mut Tag { flow, out: &mut self.out });
+            stream.pending[side.index()] = Need::More;
+            return need;
+        }
         match self.take(slot) {
-            State::Stream(mut stream) => {
-                let need = stream.bytes(side, when, bytes, &mut Tag { flow, out: &mut self.out });
-                stream.pending[side.index()] = Need::More;
-                self.keep(slot, State::Stream(stream));
-                need
-            }
             State::Begun { whole: true } => {
                 let mut detection = Box::<Detection>::default();
                 let verdict = detection.bytes(self.protocols, key, side, when, bytes);
@@ -265,7 +264,7 @@ impl<E: Emit<Tagged>> Sink for Dispatcher<E> {
                 self.settle(slot, key, side, when, detection, verdict)
             }
             State::Resync { left } => self.resync(slot, key, side, when, bytes, left),
-            State::Free | State::Datagrams(_) => {
+            State::Free | State::Stream(_) | State::Datagrams(_) => {
                 self.release(slot);
                 Need::Nothing
             }
@@ -274,13 +273,12 @@ impl<E: Emit<Tagged>> Sink for Dispatcher<E> {
 
     fn gap(&mut self, flow: FlowId, key: &FlowKey, side: Side, when: Moment, missing: u64, why: GapReason) -> Need {
         let slot = self.slot(flow);
+        if let Some(State::Stream(stream)) = self.states.get_mut(self.entries[slot].state as usize) {
+            let need = stream.gap(side, when, missing, why, &mut Tag { flow, out: &mut self.out });
+            stream.pending[side.index()] = Need::More;
+            return need;
+        }
         match self.take(slot) {
-            State::Stream(mut stream) => {
-                let need = stream.gap(side, when, missing, why, &mut Tag { flow, out: &mut self.out });
-                stream.pending[side.index()] = Need::More;
-                self.keep(slot, State::Stream(stream));
-                need
-            }
             State::Begun { whole: true } => {
                 let mut detection = Box::<Detection>::default();
                 let verdict = detection.gap(side, when, missing, why);
@@ -294,7 +292,7 @@ impl<E: Emit<Tagged>> Sink for Dispatcher<E> {
                 self.keep(slot, state);
                 Need::More
             }
-            State::Free | State::Datagrams(_) => {
+            State::Free | State::Stream(_) | State::Datagrams(_) => {
                 self.release(slot);
                 Need::Nothing
             }

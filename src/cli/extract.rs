@@ -27,7 +27,8 @@ pub fn run(args: &Extract, signals: &Signals) -> Result<Exit> {
     let run = config::run_spec(&args.input, &args.known)?;
     let paths: Vec<PathBuf> = run.points.iter().flat_map(|p| p.paths.clone()).collect();
     if paths.iter().any(|p| p.as_os_str() == "-") {
-        return Err(Error::new("extracting reads its input twice, which standard input does not allow").advice("Write the capture to a file first."));
+        return Err(Error::new("extracting reads its input twice, which standard input does not allow")
+            .advice("Write the capture to a file first."));
     }
     let mut options = config::options(&args.input, &args.known)?;
     options.stop = Arc::clone(&signals.stop);
@@ -41,7 +42,8 @@ pub fn run(args: &Extract, signals: &Signals) -> Result<Exit> {
     let mut best: Option<(usize, Extracted)> = None;
     for (i, (point, wanted)) in candidates.iter().enumerate() {
         let found = extract(&run.points[*point].paths, &open, *wanted, io::sink())?;
-        let better = best.as_ref().is_none_or(|(_, b)| (found.is_whole(), found.bytes - found.missing) > (b.is_whole(), b.bytes - b.missing));
+        let better =
+            best.as_ref().is_none_or(|(_, b)| (found.is_whole(), found.bytes - found.missing) > (b.is_whole(), b.bytes - b.missing));
         if found.bytes > 0 && better {
             best = Some((i, found));
         }
@@ -90,11 +92,16 @@ fn every_point(run: &RunSpec, wanted: Wanted) -> Vec<(usize, Wanted)> {
 fn of_migration(run: &RunSpec, number: u32, options: &engine::Options) -> Result<Vec<(usize, Wanted)>> {
     let (report, clocks) = engine::analyze_in_full(run, options)?;
     let found = report.migrations.iter().find(|m| m.id == number).ok_or_else(|| {
-        Error::new(format!("there is no migration {number}: the captures hold {}", report.migrations.len())).advice("`lmpcap analyze` lists them.")
+        Error::new(format!("there is no migration {number}: the captures hold {}", report.migrations.len()))
+            .advice("`lmpcap analyze` lists them.")
     })?;
     let wanted = direction(found)?;
     let (Some(start), Some(end)) = (found.start, found.end) else { return Ok(every_point(run, wanted)) };
-    Ok(clocks.iter().enumerate().map(|(p, clock)| (p, Wanted { between: Some((own(clock, start - SLACK), own(clock, end + SLACK))), ..wanted })).collect())
+    Ok(clocks
+        .iter()
+        .enumerate()
+        .map(|(p, clock)| (p, Wanted { between: Some((own(clock, start - SLACK), own(clock, end + SLACK))), ..wanted }))
+        .collect())
 }
 
 /// A moment of the reference clock on a point's own; the offset changes slowly, so one correction suffices.

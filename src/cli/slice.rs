@@ -20,7 +20,9 @@ pub fn slice(args: &Slice, signals: &Signals) -> Result<Exit> {
     let run = config::run_spec(&args.input, &args.known)?;
     let paths: Vec<PathBuf> = run.points.iter().flat_map(|p| p.paths.clone()).collect();
     if paths.iter().any(|p| p.as_os_str() == "-") {
-        return Err(Error::new("a slice reads its input twice, which standard input does not allow").advice("Write the capture to a file first."));
+        return Err(
+            Error::new("a slice reads its input twice, which standard input does not allow").advice("Write the capture to a file first.")
+        );
     }
     let around: Around = args.around.parse().map_err(|e| Error::new(format!("--around: {e}")))?;
     let margin = parse_duration(&args.margin).map_err(|e| Error::new(format!("--margin: {e}")))?;
@@ -34,7 +36,8 @@ pub fn slice(args: &Slice, signals: &Signals) -> Result<Exit> {
     drop(bar);
     let (from, to) = slice::window(&report, around, margin)?;
     let points = slice::points(&report, Some(&clocks));
-    let comment = format!("lmpcap {}: {} around {}, all points on the reference clock", env!("CARGO_PKG_VERSION"), report.run.name, args.around);
+    let comment =
+        format!("lmpcap {}: {} around {}, all points on the reference clock", env!("CARGO_PKG_VERSION"), report.run.name, args.around);
     let (folder, name) = place(&args.output)?;
     let mut sliced = slice::Sliced::default();
     let path = write_file(folder, name, |out| {

@@ -6,10 +6,9 @@ mod web;
 
 use std::collections::BTreeMap;
 
-use super::{Options, Read};
 use super::point::PointResult;
+use super::{Options, Read};
 use crate::app::migration::{ConnectionFacts, Observed};
-use crate::flow::{FlowRecord, TcpCounts};
 use crate::app::services;
 use crate::base::anomaly::{Anomalies, Place};
 use crate::base::clock::ClockMap;
@@ -18,6 +17,7 @@ use crate::base::net::Side;
 use crate::base::role::Role;
 use crate::base::time::Timestamp;
 use crate::capture::FileFacts;
+use crate::flow::{FlowRecord, TcpCounts};
 use crate::grade;
 use crate::join::clock_solve::Method;
 use crate::join::joiner::Joined;
@@ -110,7 +110,13 @@ fn identify(run: &RunSpec, points: &mut [Known]) -> model::Vm {
     let infer = |points: &[Known]| {
         let views: Vec<VmView<'_>> = points
             .iter()
-            .map(|p| VmView { role: p.role, clock: &p.clock, presence: &p.result.state.presence, meter: &p.result.state.meter, migrations: &p.migrations })
+            .map(|p| VmView {
+                role: p.role,
+                clock: &p.clock,
+                presence: &p.result.state.presence,
+                meter: &p.result.state.meter,
+                migrations: &p.migrations,
+            })
             .collect();
         vm::infer(&views, &run.vm_macs, &run.vm_ips)
     };
@@ -150,7 +156,9 @@ fn relate(points: &mut [Known], joined: Option<&Joined>) {
                 samples: 0,
                 why: None,
             },
-            None => model::Clock { method: "none".to_owned(), why: Some("more points than are joined".to_owned()), ..model::Clock::default() },
+            None => {
+                model::Clock { method: "none".to_owned(), why: Some("more points than are joined".to_owned()), ..model::Clock::default() }
+            }
             Some(clock) => {
                 let related = clock.method != Method::None;
                 let drift = clock.map.pieces.first().map_or(0.0, |p| p.drift_ppb);
@@ -352,7 +360,10 @@ fn flows_of(points: &[Known]) -> Vec<model::Flow> {
 fn rtt_of(record: &FlowRecord) -> model::Rtt {
     let sides = [Side::Client, Side::Server].into_iter().filter_map(|s| record.rtt(s));
     let ms = |nanos: i64| Some(nanos as f64 / 1e6);
-    sides.max_by_key(|r| r.mean).map(|r| model::Rtt { min: ms(r.min), mean: ms(r.mean), p95: ms(r.p95), max: ms(r.max) }).unwrap_or_default()
+    sides
+        .max_by_key(|r| r.mean)
+        .map(|r| model::Rtt { min: ms(r.min), mean: ms(r.mean), p95: ms(r.p95), max: ms(r.max) })
+        .unwrap_or_default()
 }
 
 fn coverage_of(points: &[Known], views: &[View<'_>]) -> model::Coverage {

@@ -222,12 +222,8 @@ impl Passages for PathMeter {
         if self.paths.len() <= at {
             self.paths.resize_with(at + 1, Path::default);
         }
-        let kind = Kind {
-            seen: p.seen,
-            proof: p.proof,
-            again: p.flags & flag::RETRANSMITTED != 0,
-            ambiguous: p.flags & flag::AMBIGUOUS != 0,
-        };
+        let kind =
+            Kind { seen: p.seen, proof: p.proof, again: p.flags & flag::RETRANSMITTED != 0, ambiguous: p.flags & flag::AMBIGUOUS != 0 };
         self.paths[at].union |= p.seen;
         if self.alone(at, p.seen) {
             let path = &mut self.paths[at];

@@ -240,7 +240,12 @@ fn seconds_from(origin: Timestamp, t: Timestamp) -> f64 {
 }
 
 /// Windows of lanes in at most [`CURVE_POINTS`] bins of at least 50 ms: seconds from `origin` and what `of` counts, per second and times 8.
-fn bits_per_second(view: &View<'_>, lanes: &[&Lane], origin: Timestamp, of: impl Fn(&super::window::Cell) -> u64) -> (f64, Vec<(f64, f64)>) {
+fn bits_per_second(
+    view: &View<'_>,
+    lanes: &[&Lane],
+    origin: Timestamp,
+    of: impl Fn(&super::window::Cell) -> u64,
+) -> (f64, Vec<(f64, f64)>) {
     let width = view.meter.width();
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     for (i, _) in lanes.iter().flat_map(|l| l.windows.iter()) {

@@ -35,7 +35,12 @@ pub const HYPERVISORS: &[Hypervisor] = &[
     Hypervisor { name: "vmware", title: "VMware vMotion", ports: &[8000..=8000], greeting: None },
     Hypervisor { name: "hyper-v", title: "Hyper-V live migration", ports: &[6600..=6600], greeting: None },
     Hypervisor { name: "xen", title: "Xen (xl)", ports: &[], greeting: Some((Side::Client, b"Xen saved domain, xl format\n")) },
-    Hypervisor { name: "virtualbox", title: "VirtualBox teleporting", ports: &[], greeting: Some((Side::Server, b"VirtualBox-Teleporter-1.0\n")) },
+    Hypervisor {
+        name: "virtualbox",
+        title: "VirtualBox teleporting",
+        ports: &[],
+        greeting: Some((Side::Server, b"VirtualBox-Teleporter-1.0\n")),
+    },
 ];
 
 /// Bytes in one direction from which on a connection on a known port is taken for a migration: an idle guest of 64 MiB sends more.
@@ -192,7 +197,8 @@ mod tests {
 
     #[test]
     fn greetings_are_content() {
-        let script = vec![(Side::Server, b"VirtualBox-Teleporter-1.0\n".to_vec()), (Side::Client, vec![7; 300]), (Side::Server, b"ACK\n".to_vec())];
+        let script =
+            vec![(Side::Server, b"VirtualBox-Teleporter-1.0\n".to_vec()), (Side::Client, vec![7; 300]), (Side::Server, b"ACK\n".to_vec())];
         assert_eq!(probe(&key(6000), Side::Server, &script[0].1), Probe::Yes);
         assert_eq!(probe(&key(6000), Side::Server, b"220 ftp"), Probe::No);
         assert_eq!(probe(&key(6000), Side::Client, b"Xen saved domain, "), Probe::More);

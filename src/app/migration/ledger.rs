@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::watch::Burst;
-use super::{MigrationEvent, hypervisors};
 use super::channel::{ChannelKind, ChannelReport};
 use super::outcome::{self, Outcome};
 use super::timeline::{Mark, Timeline};
+use super::watch::Burst;
+use super::{MigrationEvent, hypervisors};
 use crate::app::nbd::NbdReport;
 use crate::base::limits::MIGRATION_CHANNELS;
 use crate::base::net::{Endpoint, Side};

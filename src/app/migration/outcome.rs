@@ -35,7 +35,8 @@ pub(super) fn told(o: &Observed) -> (Outcome, String) {
     let t = &o.timeline;
     let Some(main) = o.channels.iter().find(|c| c.report.kind == ChannelKind::Main) else { return without_main(o) };
     let complete = o.channels.iter().any(|c| c.report.complete && matches!(c.report.kind, ChannelKind::Main | ChannelKind::Recovery));
-    let end = o.channels.iter().rev().find(|c| matches!(c.report.kind, ChannelKind::Main | ChannelKind::Recovery)).and_then(|c| c.report.end);
+    let end =
+        o.channels.iter().rev().find(|c| matches!(c.report.kind, ChannelKind::Main | ChannelKind::Recovery)).and_then(|c| c.report.end);
     match (t.shut, t.shut_value) {
         (Some(_), Some(0)) if complete => return say(Outcome::Completed, "the destination said on the return path that it has finished"),
         (Some(_), Some(0)) => {
@@ -64,7 +65,9 @@ pub(super) fn told(o: &Observed) -> (Outcome, String) {
         return say(Outcome::Completed, "the stream was sent to its end; the destination's last word on the return path was not captured");
     }
     match end.map(|e| e.0) {
-        Some(EndOfStream::CaptureEnded) | Some(EndOfStream::Limit) | None if t.fin.is_none() && t.receiver_fin.is_none() && t.rst.is_none() => {
+        Some(EndOfStream::CaptureEnded) | Some(EndOfStream::Limit) | None
+            if t.fin.is_none() && t.receiver_fin.is_none() && t.rst.is_none() =>
+        {
             say(Outcome::Incomplete, "the capture shows neither the stream's end nor the closing of its connection")
         }
         _ if receiver_first => say(Outcome::Failed, "the destination closed the connection before the stream's end"),
@@ -96,7 +99,9 @@ fn without_main(o: &Observed) -> (Outcome, String) {
                 (false, true) if receiver_first && first.report.answered_bytes == 0 => {
                     say(Outcome::Failed, "the receiver closed the connection first; its content is not readable")
                 }
-                (false, true) => say(Outcome::Completed, "the connection was closed in good order; its content is not readable, so this is a guess"),
+                (false, true) => {
+                    say(Outcome::Completed, "the connection was closed in good order; its content is not readable, so this is a guess")
+                }
             }
         }
     }

@@ -54,8 +54,7 @@ impl Passes {
         if wrapped && self.done.len() + 1 < MIGRATION_PASSES {
             self.done.extend(self.now.take());
         }
-        let pass =
-            self.now.get_or_insert(PassCount { first: when, last: when, sent: RamCount::default(), offset: start, offset_end: end });
+        let pass = self.now.get_or_insert(PassCount { first: when, last: when, sent: RamCount::default(), offset: start, offset_end: end });
         pass.last = when;
         pass.offset_end = end;
         pass.sent.add(sent);

@@ -108,7 +108,14 @@ impl ConnectionWatch {
             facts.retransmitted = record.tcp(side).map_or(0, |t| t.counts.retransmitted_bytes);
             facts.wire = record.sent(side).bytes;
         }
-        ConnectionFacts { flow: record.id(), key: *record.key(), syn: watched.and_then(|w| w.syn), rst: watched.and_then(|w| w.rst), sides, protocol: None }
+        ConnectionFacts {
+            flow: record.id(),
+            key: *record.key(),
+            syn: watched.and_then(|w| w.syn),
+            rst: watched.and_then(|w| w.rst),
+            sides,
+            protocol: None,
+        }
     }
 }
 

@@ -41,7 +41,15 @@ fn stays(points: &[Known], migrations: &[Migration]) -> Stays {
 }
 
 /// Puts one-way delay, its jitter and matched loss into the rows between the client and the VM, where they can be known.
-pub(super) fn fill(rows: &mut [Qos], points: &[Known], vm: &Vm, migrations: &[Migration], phases: &Phases, joined: &Joined, meter: &PathMeter) {
+pub(super) fn fill(
+    rows: &mut [Qos],
+    points: &[Known],
+    vm: &Vm,
+    migrations: &[Migration],
+    phases: &Phases,
+    joined: &Joined,
+    meter: &PathMeter,
+) {
     let Some(client) = points.iter().position(|p| p.role == Role::Client) else { return };
     let stays = stays(points, migrations);
     let figures = Figures::new(meter, joined, &stays);

@@ -41,7 +41,9 @@ pub(super) fn bytes(views: &[View<'_>], best: &View<'_>, sent: &View<'_>) -> mod
         }
     };
     if sent.observed.tunnelled() {
-        why.push("the stream shares its connection with the calls of libvirt: the bytes on the wire are those of the connection".to_owned());
+        why.push(
+            "the stream shares its connection with the calls of libvirt: the bytes on the wire are those of the connection".to_owned(),
+        );
     }
     model::MigrationBytes {
         wire: all(&|f, _| f.sides[0].wire + f.sides[1].wire),
@@ -94,7 +96,8 @@ pub(super) fn pages(best: &View<'_>) -> model::Pages {
     }
     let all = total(o);
     let unique = unique(o);
-    let why = unique.is_none().then(|| "the guest is larger than the set of pages that is kept: what was sent again is not known".to_owned());
+    let why =
+        unique.is_none().then(|| "the guest is larger than the set of pages that is kept: what was sent again is not known".to_owned());
     model::Pages {
         normal: Some(all.normal),
         zero: Some(all.zero),

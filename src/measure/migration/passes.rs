@@ -32,7 +32,8 @@ pub(super) fn passes(best: &View<'_>) -> Vec<model::Pass> {
         .map(|i| {
             let pass = &list[i];
             let seconds = (pass.last.at - pass.first.at).seconds();
-            let dirtied = list.get(i + 1).map(|next| if whole { next.sent.pages() as f64 * page } else { bytes(i + 1) as f64 / PAGE_RECORD * page });
+            let dirtied =
+                list.get(i + 1).map(|next| if whole { next.sent.pages() as f64 * page } else { bytes(i + 1) as f64 / PAGE_RECORD * page });
             model::Pass {
                 index: i as u32 + 1,
                 start: Some(at(pass.first.at)),

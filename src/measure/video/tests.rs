@@ -60,7 +60,8 @@ impl Net {
     fn sessions(&self, windows: &[Window], end: f64) -> Vec<Session> {
         let clock = ClockMap::identity();
         let vm_ips = [VM.parse().unwrap()];
-        let context = Context { clock: &clock, vm_ips: &vm_ips, windows, origin: s(0.0), end: s(end), playback: PlaybackOptions::default() };
+        let context =
+            Context { clock: &clock, vm_ips: &vm_ips, windows, origin: s(0.0), end: s(end), playback: PlaybackOptions::default() };
         sessions(&self.web, &context)
     }
 }
@@ -142,7 +143,10 @@ fn watching_again_is_another_session() {
         net.fetch("/v/1.ts", start + 0.2, start + 0.3, TS);
     }
     let list = net.sessions(&[], 60.0);
-    assert_eq!(list.iter().map(|x| (x.asked, x.playlists, x.fetched_seconds)).collect::<Vec<_>>(), [(s(0.0), 1, Some(4.0)), (s(50.0), 1, Some(4.0))]);
+    assert_eq!(
+        list.iter().map(|x| (x.asked, x.playlists, x.fetched_seconds)).collect::<Vec<_>>(),
+        [(s(0.0), 1, Some(4.0)), (s(50.0), 1, Some(4.0))]
+    );
 }
 
 #[test]
@@ -193,7 +197,10 @@ fn a_film_fetched_in_ranges_with_its_head_at_the_end() {
     let mut net = Net::default();
     let head = |from: usize| {
         let (last, total) = (file.len() - 1, file.len());
-        format!("HTTP/1.1 206 Partial Content\r\nContent-Type: video/mp4\r\nContent-Range: bytes {from}-{last}/{total}\r\nContent-Length: {}\r\n\r\n", total - from)
+        format!(
+            "HTTP/1.1 206 Partial Content\r\nContent-Type: video/mp4\r\nContent-Range: bytes {from}-{last}/{total}\r\nContent-Length: {}\r\n\r\n",
+            total - from
+        )
     };
     // The browser reads the start, then the end, then goes on where it stopped.
     net.fetch_parts("/f.mp4", "Range: bytes=0-\r\n", &head(0), 0.0, &[(0.1, &file[..200_000])], EndOfStream::Reset);
@@ -203,7 +210,10 @@ fn a_film_fetched_in_ranges_with_its_head_at_the_end() {
     net.fetch_parts("/f.mp4", "Range: bytes=200000-\r\n", &head(from), 0.4, &parts, EndOfStream::Closed);
     let list = net.sessions(&[], 60.0);
     let [session] = &list[..] else { panic!("{list:#?}") };
-    assert_eq!((session.kind, session.pieces.len(), session.presentation_seconds, session.why.as_deref()), (Kind::Progressive, 3, Some(20.0), None));
+    assert_eq!(
+        (session.kind, session.pieces.len(), session.presentation_seconds, session.why.as_deref()),
+        (Kind::Progressive, 3, Some(20.0), None)
+    );
     assert!((session.media_bps.unwrap() - file.len() as f64 * 8.0 / 20.0).abs() < 1e-6);
     assert!((session.fetched_seconds.unwrap() - 20.0).abs() < 1e-9);
     // 500,000 bytes are ten seconds; the rest comes at 30 s.
@@ -215,7 +225,11 @@ fn a_film_fetched_in_ranges_with_its_head_at_the_end() {
 #[test]
 fn encrypted_downloads_are_video_by_size_or_name_only() {
     let tls = |host: &str, bytes: u64| {
-        let key = FlowKey { proto: 6, client: Endpoint::new([192, 0, 2, 10].into(), 40_000), server: Endpoint::new([198, 51, 100, 80].into(), 443) };
+        let key = FlowKey {
+            proto: 6,
+            client: Endpoint::new([192, 0, 2, 10].into(), 40_000),
+            server: Endpoint::new([198, 51, 100, 80].into(), 443),
+        };
         let mut arrivals = crate::app::video::arrivals::Arrivals::default();
         arrivals.push(s(1.0), bytes / 2);
         arrivals.push(s(4.0), bytes - bytes / 2);
@@ -283,8 +297,10 @@ fn rtp_is_told_with_its_track() {
     }
     let mut out: Vec<Event> = Vec::new();
     parser.finish(&mut out);
-    let track = RtspTrack { kind: "video".into(), payload_type: 96, clock_rate: Some(90_000), client_port: Some(5000), ..RtspTrack::default() };
-    let control = FlowKey { proto: 6, client: Endpoint::new([192, 0, 2, 10].into(), 40_000), server: Endpoint::new(VM.parse().unwrap(), 554) };
+    let track =
+        RtspTrack { kind: "video".into(), payload_type: 96, clock_rate: Some(90_000), client_port: Some(5000), ..RtspTrack::default() };
+    let control =
+        FlowKey { proto: 6, client: Endpoint::new([192, 0, 2, 10].into(), 40_000), server: Endpoint::new(VM.parse().unwrap(), 554) };
     let url = crate::app::http::Target::of_request("rtsp://vm/film", None);
     let rtsp = RtspSession { key: control, url: Some(url), asked: Some(at(0.1)), played: Some(at(0.9)), tracks: vec![track] };
     out.push(Event::Media(MediaEvent::Rtsp(Box::new(rtsp))));

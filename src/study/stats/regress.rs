@@ -58,8 +58,20 @@ pub fn regress(x: &[f64], y: &[f64]) -> Option<Regression> {
     let sxy: f64 = x.iter().zip(y).map(|(a, b)| (a - mean_x) * (b - mean_y)).sum();
     let slope = sxy / sxx;
     let r = if syy > 0.0 { (sxy / (sxx * syy).sqrt()).clamp(-1.0, 1.0) } else { 0.0 };
-    let mut out =
-        Regression { n, slope, intercept: mean_y - slope * mean_x, r2: r * r, r, p: None, slope_error: None, slope_ci: None, why: None, mean_x, sxx, residual: None };
+    let mut out = Regression {
+        n,
+        slope,
+        intercept: mean_y - slope * mean_x,
+        r2: r * r,
+        r,
+        p: None,
+        slope_error: None,
+        slope_ci: None,
+        why: None,
+        mean_x,
+        sxx,
+        residual: None,
+    };
     if n < LEAST_FOR_REGRESSION {
         out.why = Some(format!("too few runs for a claim: {n}, at least {LEAST_FOR_REGRESSION} are needed"));
         return Some(out);

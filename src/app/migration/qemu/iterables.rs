@@ -1,7 +1,7 @@
 //! Iterable sections other than `ram`: dirty bitmaps of block devices and the legacy storage migration.
 
-use super::forward::{Forward, Section};
 use super::format::printable;
+use super::forward::{Forward, Section};
 use crate::app::migration::feed::{Step, Window};
 
 /// Chunk flags of `dirty-bitmap` (`migration/block-dirty-bitmap.c`).

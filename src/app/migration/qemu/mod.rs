@@ -23,8 +23,6 @@ use crate::base::emit::Emit;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
 
-
-
 pub use self::preempt::PREEMPT;
 
 /// QEMU's main channel.

@@ -117,11 +117,7 @@ impl Ram {
         let addr = word - flags;
         let same = flags & flag::CONTINUE != 0;
         let plain = |kind| {
-            if same || addr != 0 {
-                Parsed::Bad
-            } else {
-                Parsed::Record(Record { kind, len: 8, block: None, value: 0 })
-            }
+            if same || addr != 0 { Parsed::Bad } else { Parsed::Record(Record { kind, len: 8, block: None, value: 0 }) }
         };
         let kind = match flags & !flag::CONTINUE {
             flag::ZERO => Kind::Zero,

@@ -7,7 +7,7 @@
 //! Distances: a page takes 8 + 4096 bytes, a zero page 9, and between two parts stand 18 (EOS 8, footer 5, header 5). So the distance from
 //! one known record to the next says whether another section began between them.
 
-use super::format::{command, printable, section};
+use super::format::{RAM_MAX, command, printable, section};
 use super::forward::{Forward, Payload, Section, State};
 use super::ram::{Kind, Parsed};
 use crate::app::migration::Step as Told;
@@ -107,11 +107,8 @@ impl Forward {
             State::AfterEof => self.state = State::Done,
             State::Description(end) => {
                 if start.saturating_add(missing) >= end {
-                    let mark = if why == GapReason::SnapLength {
-                        Mark::exact(when, end)
-                    } else {
-                        Mark::between(self.prev, when, when, end)
-                    };
+                    let mark =
+                        if why == GapReason::SnapLength { Mark::exact(when, end) } else { Mark::between(self.prev, when, when, end) };
                     self.timeline.vmdesc_end = Some(mark);
                     self.state = State::Done;
                 }
@@ -146,6 +143,10 @@ impl Forward {
             return step;
         }
         for at in 0..w.bytes.len() {
+            // What every element begins with; of the pages of a guest few bytes are such.
+            if !matches!(w.bytes[at], 0..=section::FULL | section::FOOTER) {
+                continue;
+            }
             match self.find(w, at) {
                 Found::No => {}
                 Found::Unclear if w.last => {}
@@ -167,11 +168,10 @@ impl Forward {
             self.known.looked = Some(piece);
             let head = &w.bytes[..w.bytes.len().min(TEXT_LOOK)];
             self.known.is_text = head.iter().all(|b| (0x20..0x7f).contains(b));
-            let signs = [&b"\""[..], b": ", b", ", b"{", b"}", b"["];
-            let json = head.len() >= TEXT && signs.iter().filter(|p| memchr::memmem::find(head, p).is_some()).count() >= 2;
             if self.known.is_text {
                 self.known.text.get_or_insert((w.moment(0), w.start));
-                if json {
+                let signs = [&b"\""[..], b": ", b", ", b"{", b"}", b"["];
+                if head.len() >= TEXT && signs.iter().filter(|p| memchr::memmem::find(head, p).is_some()).count() >= 2 {
                     self.known.json.get_or_insert((w.moment(0), w.start));
                 }
             } else {
@@ -201,7 +201,7 @@ impl Forward {
             section::EOF if w.bytes.get(at + 1) == Some(&section::DESCRIPTION) => self.find_description(w, at),
             section::PART | section::END if self.after_gap(w, at) => self.find_part(w, at),
             section::START | section::FULL => self.find_named(w, at),
-            0 => self.find_record(w, at),
+            0 if self.may_be_record(w, at) => self.find_record(w, at),
             _ => Found::No,
         }
     }
@@ -284,6 +284,12 @@ impl Forward {
             (Some(_), Some(_)) => Found::No,
             _ => Found::Unclear,
         }
+    }
+
+    /// A quick look: a word of nothing but zeros is none of a record, nor one beyond all memory.
+    #[inline]
+    fn may_be_record(&self, w: &Window<'_>, at: usize) -> bool {
+        w.be64(at).is_none_or(|word| word & (self.ram.page_size() - 1) != 0 && word < self.ram.total.unwrap_or(RAM_MAX))
     }
 
     fn find_record(&self, w: &Window<'_>, at: usize) -> Found {
