@@ -22,6 +22,11 @@ test: setup
 	@sh tools/setup.sh test
 	$(CARGO) test --locked --all-features --no-fail-fast
 
+## lab-test: fresh real migrations on this machine against QEMU's own account (root, network namespaces, QEMU; no KVM)
+lab-test: setup
+	@CI=true sh tools/setup.sh test
+	CI=true $(CARGO) test --locked --all-features --test lab -- --test-threads=1
+
 ## lint: formatting and clippy
 lint:
 	$(CARGO) fmt --check

@@ -240,6 +240,8 @@ pub struct MigrationBytes {
     pub device_state: Option<u64>,
     /// Storage copied beside it (NBD).
     pub storage: Option<u64>,
+    /// Captured bytes of the stream that belong to no element that could be told: 0 where all was read.
+    pub unnamed: Option<u64>,
     /// Why something is unknown.
     pub why: Option<String>,
 }

@@ -210,6 +210,9 @@ fn vm_window(inputs: &Inputs<'_>, evidence: &mut Evidence<'_>) -> (model::Window
     (window, Some(Pause { start: stop.interval, end }))
 }
 
+/// The counterpart of QMP's `downtime` is one number: not given where its beginning is less certain than this.
+const STOP_KNOWN_MS: f64 = 20.0;
+
 /// QMP's `downtime` runs from just before the stop to the end of the migration thread: with a return path that is SHUT, without
 /// one the last write.
 fn qemu_ms(inputs: &Inputs<'_>, stop: Option<Interval<Timestamp>>) -> (Option<f64>, Option<String>) {
@@ -218,6 +221,10 @@ fn qemu_ms(inputs: &Inputs<'_>, stop: Option<Interval<Timestamp>>) -> (Option<f6
         return (None, Some(why.to_owned()));
     }
     let Some(stop) = stop else { return (None, Some("the stop of the guest is not known".to_owned())) };
+    let unsure = (stop.upper - stop.lower).ms();
+    if unsure > STOP_KNOWN_MS {
+        return (None, Some(format!("when the guest was stopped is known to within {unsure:.0} ms only")));
+    }
     let ends = inputs.by_role(Role::Source).find_map(|(_, p)| {
         let line = &p.migration?.timeline;
         let end = line.shut.or(line.last_byte.or(line.eof).map(|m| m.at))?;

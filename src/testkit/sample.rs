@@ -173,6 +173,7 @@ pub fn migration() -> Migration {
             ram: Some(94_011_022),
             device_state: Some(182_233),
             storage: None,
+            unnamed: Some(0),
             why: Some("no storage was copied beside it".into()),
         },
         pages: Pages {

@@ -85,6 +85,8 @@ pub struct Damage {
     pub resyncs: u64,
     /// How often what followed made no sense although nothing was missing.
     pub nonsense: u64,
+    /// Bytes that were captured and belong to no element that could be told.
+    pub unnamed: u64,
     /// The channel's compression or an unknown section kept pages from being counted.
     pub opaque: bool,
 }

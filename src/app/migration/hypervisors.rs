@@ -112,6 +112,24 @@ impl StreamParser for Greeted {
 
 /// A migration on a port made for it, told by its shape. `facts.protocol` is what a parser recognised: only TLS may hide a migration.
 pub(super) fn by_port(facts: &ConnectionFacts) -> Option<Channel> {
+    let [sent, answered] = facts.sides;
+    if sent.payload < BULK || sent.payload / ONE_WAY < answered.payload {
+        return None;
+    }
+    guess(facts)
+}
+
+/// A connection beside the encrypted channels `bulk` of a migration: with multifd the main connection carries little, and TLS hides which it is.
+pub(super) fn beside(facts: &ConnectionFacts, bulk: &[Channel]) -> Option<Channel> {
+    let key = &facts.key;
+    let same = |c: &Channel| c.report.kind == ChannelKind::Tls && (c.key.client.ip, c.key.server) == (key.client.ip, key.server);
+    if facts.protocol != Some("tls") || facts.sides[0].payload >= BULK || !bulk.iter().any(same) {
+        return None;
+    }
+    guess(facts)
+}
+
+fn guess(facts: &ConnectionFacts) -> Option<Channel> {
     let tls = match facts.protocol {
         None => false,
         Some("tls") => true,
@@ -119,9 +137,6 @@ pub(super) fn by_port(facts: &ConnectionFacts) -> Option<Channel> {
     };
     let hypervisor = HYPERVISORS.iter().find(|h| h.ports.iter().any(|p| p.contains(&facts.key.server.port)))?;
     let [sent, answered] = facts.sides;
-    if sent.payload < BULK || sent.payload / ONE_WAY < answered.payload {
-        return None;
-    }
     let kind = if tls { ChannelKind::Tls } else { ChannelKind::Opaque(hypervisor.name) };
     let mut report = ChannelReport::new(kind, "port", Side::Client);
     report.sent_bytes = sent.payload;

@@ -207,8 +207,10 @@ impl MigrationLedger {
             .map(|(flow, key, report)| Channel { flow, key, facts: facts.get(&flow).copied(), report: *report })
             .collect();
         let claimed: Vec<FlowId> = channels.iter().map(|c| c.flow).collect();
-        let guessed = facts.values().filter(|f| !claimed.contains(&f.flow)).filter_map(hypervisors::by_port);
-        channels.extend(guessed.take(MIGRATION_CHANNELS));
+        let unclaimed = || facts.values().filter(|f| !claimed.contains(&f.flow));
+        let bulk: Vec<Channel> = unclaimed().filter_map(hypervisors::by_port).take(MIGRATION_CHANNELS).collect();
+        channels.extend(unclaimed().filter_map(|f| hypervisors::beside(f, &bulk)).take(MIGRATION_CHANNELS));
+        channels.extend(bulk);
         channels.sort_by_key(|c| (rank(c.report.kind), c.start().map(|m| m.at), c.flow));
         let mut found: Vec<Observed> = Vec::new();
         for channel in channels {

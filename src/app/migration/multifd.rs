@@ -308,7 +308,13 @@ impl Machine for Channel {
             State::Head => self.head(w),
             State::Names(packet) => self.names(w, packet),
             State::Data(end) => self.data(w, end),
-            State::Lost => self.look(w),
+            State::Lost => {
+                let step = self.look(w);
+                if let Step::Take(n) = step {
+                    self.report.damage.unnamed += n as u64;
+                }
+                step
+            }
         }
     }
 

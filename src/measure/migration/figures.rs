@@ -52,6 +52,7 @@ pub(super) fn bytes(views: &[View<'_>], best: &View<'_>, sent: &View<'_>) -> mod
         ram,
         device_state,
         storage: storage(views, &mut why),
+        unnamed: o.unreadable().is_none().then(|| o.channels.iter().map(|c| c.report.damage.unnamed).sum()),
         why: (!why.is_empty()).then(|| why.join("; ")),
     }
 }

@@ -619,6 +619,7 @@ impl Machine for Forward {
             self.tell(Told::Begin, when);
         }
         self.cursor = w.start;
+        let nameless = matches!(self.state, State::Lost | State::Done);
         let step = match self.state {
             State::Header => self.header(w),
             State::Config => self.config(w),
@@ -637,6 +638,8 @@ impl Machine for Forward {
         };
         match step {
             Step::Take(n) if n > 0 => {
+                // What is passed over on the way to the next element; in front of one that is found the state has changed.
+                self.damage.unnamed += if nameless && matches!(self.state, State::Lost | State::Done) { n as u64 } else { 0 };
                 self.prev = w.moment(n - 1);
                 self.cursor = w.start + n as u64;
             }

@@ -37,7 +37,10 @@ impl Machine for Records {
                 Step::Skip(record.len)
             }
             Parsed::Hold => Step::Hold,
-            _ if self.lost => Step::Take(1),
+            _ if self.lost => {
+                self.report.damage.unnamed += 1;
+                Step::Take(1)
+            }
             _ => {
                 self.report.damage.nonsense += 1;
                 self.lost = true;

@@ -26,13 +26,14 @@ pub(super) fn migrations(report: &Report) -> Sheet {
     intervals(&mut s, rows, ["total_lower_ms", "total_ms", "total_upper_ms"], "total time, as QEMU counts it", |m| m.total_ms);
     s.float("setup_ms", "connection to the end of setup", rows.iter().map(|m| m.setup_ms));
     s.text("machine", "machine type that the stream names", rows.iter().map(|m| m.machine.clone()));
-    let bytes: [Of; 6] = [
+    let bytes: [Of; 7] = [
         ("wire_bytes", "all frames of its connections, both directions", |m| m.bytes.wire),
         ("payload_bytes", "TCP payload from source to destination, each byte once", |m| m.bytes.payload),
         ("retransmitted_bytes", "payload sent again", |m| m.bytes.retransmitted),
         ("ram_bytes", "records of guest memory", |m| m.bytes.ram),
         ("device_state_bytes", "state of the virtual devices", |m| m.bytes.device_state),
         ("storage_bytes", "storage copied beside it", |m| m.bytes.storage),
+        ("unnamed_bytes", "bytes of the stream that belong to no element that could be told", |m| m.bytes.unnamed),
     ];
     for (name, what, of) in bytes {
         s.count(name, what, rows.iter().map(of));

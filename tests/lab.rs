@@ -1,0 +1,209 @@
+//! Fresh migrations of a real VM, made on this machine, against QEMU's own account of each (`make lab-test`).
+
+mod common;
+#[path = "common/lab.rs"]
+mod lab;
+
+use std::fs;
+
+use lab::Made;
+use serde_json::Value;
+
+/// The only migration of a report.
+fn only(report: &Value) -> &Value {
+    let all = report["migrations"].as_array().unwrap();
+    assert_eq!(all.len(), 1, "{all:#?}");
+    &all[0]
+}
+
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
+}
+
+fn ms(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn close(got: f64, want: f64, within: f64, what: &str) {
+    assert!((got - want).abs() <= within, "{what}: {got}, QEMU says {want}");
+}
+
+/// What holds for each completed migration, whatever is known of its stream.
+fn completed(made: &Made, migration: &Value) {
+    assert_eq!(made.said()["status"], "completed");
+    assert_eq!(migration["outcome"], "completed", "{migration:#}");
+    let total = &migration["total_ms"];
+    close(ms(&total["estimate"]), ms(&made.said()["total-time"]), 20.0, "total time");
+    let (lower, upper, said) = (ms(&total["lower"]), ms(&total["upper"]), ms(&made.said()["total-time"]));
+    assert!(lower - 1.0 <= said && said <= upper + 1.0, "total time {said} outside of {total}");
+    let pause = made.pause_ms();
+    let vm = &migration["downtime"]["vm"]["ms"];
+    assert!(ms(&vm["lower"]) <= pause && pause <= ms(&vm["upper"]), "the pause of {pause} ms lies outside of {vm}");
+}
+
+/// What holds where the stream was read: every byte has a name, and QEMU counts the same.
+fn counted(made: &Made, migration: &Value) {
+    completed(made, migration);
+    assert_eq!(migration["decoded"], true, "{}", migration["why_not_decoded"]);
+    let bytes = &migration["bytes"];
+    assert_eq!(count(&bytes["unnamed"]), 0);
+    let (ram, transferred) = (count(&bytes["ram"]), made.ram("transferred"));
+    assert!(ram.abs_diff(transferred) * 1000 <= transferred, "RAM: {ram} bytes, QEMU says {transferred}");
+    assert_eq!(count(&migration["pages"]["ram_total_bytes"]), made.ram("total"));
+    let passes = migration["passes"].as_array().unwrap();
+    assert!(!passes.is_empty());
+    let sum = |name: &str| passes.iter().map(|p| count(&p[name])).sum::<u64>();
+    if migration["mode"] == "precopy" {
+        assert_eq!((sum("normal"), sum("zero")), (count(&migration["pages"]["normal"]), count(&migration["pages"]["zero"])), "passes");
+    }
+}
+
+fn same_pages(made: &Made, migration: &Value) {
+    assert_eq!(count(&migration["pages"]["normal"]), made.ram("normal"), "normal pages");
+    assert_eq!(count(&migration["pages"]["zero"]), made.ram("duplicate"), "zero pages");
+}
+
+fn downtime(made: &Made, migration: &Value) {
+    close(ms(&migration["downtime"]["qemu_ms"]), ms(&made.said()["downtime"]), 15.0, "downtime");
+}
+
+#[test]
+fn plain() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--return-path", "--scenario", "hls"], false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    counted(&made, migration);
+    same_pages(&made, migration);
+    downtime(&made, migration);
+    assert_eq!(migration["transport"], serde_json::json!(["tcp"]));
+
+    // The same capture, stopped in the middle.
+    for file in fs::read_dir(made.path()).unwrap().map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "pcap")) {
+        let whole = fs::read(&file).unwrap();
+        let cut = if file.ends_with("source.pcap") || file.ends_with("destination.pcap") { whole.len() / 2 } else { whole.len() };
+        fs::write(&file, &whole[..cut]).unwrap();
+    }
+    let report = made.report();
+    assert_eq!(only(&report)["outcome"], "incomplete");
+}
+
+#[test]
+fn multifd() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--multifd"], false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    counted(&made, migration);
+    downtime(&made, migration);
+    assert_eq!(migration["transport"], serde_json::json!(["tcp", "multifd"]));
+    let pages = &migration["pages"];
+    assert_eq!(count(&pages["zero"]), made.ram("duplicate"), "zero pages");
+    // QEMU 7.2 sends a few dozen pages more over its channels than it counts as normal: its own count of bytes holds them. A packet has a header
+    // of 320 bytes and an array of 128 offsets, then its pages.
+    let (normal, said, bytes) = (count(&pages["normal"]), made.ram("normal"), made.ram("multifd-bytes"));
+    let heads = bytes.checked_sub(normal * 4096).unwrap_or_else(|| panic!("{normal} pages in {bytes} bytes"));
+    assert_eq!(heads % (320 + 8 * 128), 0, "{normal} pages, {bytes} bytes");
+    assert!(normal >= said && (normal - said) * 200 <= said, "normal pages: {normal}, QEMU says {said}");
+}
+
+#[test]
+fn postcopy() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--postcopy", "--bandwidth", "6", "--scenario", "hls"], false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    counted(&made, migration);
+    same_pages(&made, migration);
+    assert_eq!(migration["mode"], "postcopy");
+    assert!(migration["phases"].as_array().unwrap().iter().any(|p| p["name"] == "postcopy"));
+    assert_eq!(migration["downtime"]["qemu_ms"], Value::Null);
+}
+
+#[test]
+fn xbzrle() {
+    let options = ["--touch", "400", "--xbzrle", "--bandwidth", "4", "--downtime-limit", "20"];
+    let Some(made) = lab::migration(&options, false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    counted(&made, migration);
+    same_pages(&made, migration);
+    downtime(&made, migration);
+    let cache = &made.said()["xbzrle-cache"];
+    let said = cache["pages"].as_u64().unwrap();
+    assert!(said > 0, "the guest changed no page of which the cache holds the old content: {}", made.said());
+    // QEMU counts each page that is in its cache: those sent as a difference, those sent whole since the difference was too long, and those not
+    // sent at all since nothing had changed (`save_xbzrle_page`).
+    let (sent, overflow) = (count(&migration["pages"]["xbzrle"]), cache["overflow"].as_u64().unwrap());
+    assert!(0 < sent && sent <= said - overflow, "XBZRLE pages: {sent}, QEMU says {cache}");
+}
+
+#[test]
+fn compressed() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--compress"], false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    counted(&made, migration);
+    downtime(&made, migration);
+    let pages = &migration["pages"];
+    let said = &made.said()["compression"];
+    assert_eq!(count(&pages["normal"]), made.ram("normal"), "normal pages");
+    // At each flush QEMU 7.2 counts every idle thread once more, as it last was: a compressed page of -8 bytes, or a zero page
+    // (`flush_compressed_data`). Only what it says of compressed bytes shows how often.
+    let (compressed, told) = (count(&pages["compressed"]), said["pages"].as_u64().unwrap());
+    assert!(compressed <= told && (told - compressed) * 100 <= told, "compressed pages: {compressed}, QEMU says {told}");
+    let (zero, told) = (count(&pages["zero"]), made.ram("duplicate"));
+    assert!(zero <= told && (told - zero) * 100 <= told, "zero pages: {zero}, QEMU says {told}");
+}
+
+#[test]
+fn tls() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--tls", "--scenario", "hls"], false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    completed(&made, migration);
+    assert_eq!(migration["transport"], serde_json::json!(["tls"]));
+    assert_eq!((&migration["decoded"], &migration["why_not_decoded"]), (&Value::Bool(false), &Value::from("tls")));
+    for name in ["normal", "zero", "xbzrle", "compressed"] {
+        assert_eq!(migration["pages"][name], Value::Null);
+    }
+    assert!(count(&migration["bytes"]["payload"]) > made.ram("transferred"));
+}
+
+#[test]
+fn tls_with_multifd() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--tls", "--multifd"], false) else { return };
+    let report = made.report();
+    let migration = only(&report);
+    completed(&made, migration);
+    assert_eq!(migration["why_not_decoded"], "tls");
+    assert!(count(&migration["bytes"]["payload"]) > made.ram("transferred"));
+}
+
+#[test]
+fn cancelled() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--cancel", "--bandwidth", "6"], false) else { return };
+    assert_eq!(made.said()["status"], "cancelled");
+    let report = made.report();
+    assert_eq!(only(&report)["outcome"], "cancelled");
+}
+
+#[test]
+fn destination_killed() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--kill", "--bandwidth", "6"], false) else { return };
+    assert_eq!(made.said()["status"], "failed");
+    let report = made.report();
+    assert_eq!(only(&report)["outcome"], "failed");
+}
+
+#[test]
+fn there_and_back() {
+    let Some(made) = lab::migration(&["--dirty", "500", "--back", "--scenario", "hls"], true) else { return };
+    let report = made.report();
+    let all = report["migrations"].as_array().unwrap();
+    assert_eq!(all.len(), 2);
+    let back = &made.truth["back"]["query_migrate"];
+    for (migration, said) in all.iter().zip([made.said(), back]) {
+        assert_eq!(migration["outcome"], "completed");
+        assert_eq!(count(&migration["pages"]["normal"]), said["ram"]["normal"].as_u64().unwrap());
+        close(ms(&migration["total_ms"]["estimate"]), ms(&said["total-time"]), 20.0, "total time");
+    }
+    assert_eq!((&all[0]["from"]["role"], &all[1]["from"]["role"]), (&Value::from("source"), &Value::from("destination")));
+}
