@@ -12,6 +12,8 @@ pub mod outcome;
 pub mod pages;
 mod passes;
 pub mod qemu;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 pub mod watch;
 
