@@ -107,6 +107,8 @@ pub const JOIN_REFUSED: usize = 256;
 pub const JOIN_AGAIN: usize = 64;
 /// Directions (protocol, addresses, called port) that paths are counted under; the rest share one.
 pub const JOIN_ENDS: usize = 4096;
+/// Packets of a point that are kept to relate clocks hours apart, 24 bytes each: enough to have hundreds in common.
+pub const JOIN_ANCHORS: usize = 1 << 13;
 /// Packets that the matcher holds at once, about 120 bytes each: 2 s of 100,000 packets per second.
 pub const MATCHER_PACKETS: usize = 1 << 18;
 /// Packets with one key that the matcher compares one by one; identical packets beyond this pair with nothing.

@@ -14,7 +14,7 @@ use crate::base::limits::POINTS;
 use crate::base::role::Role;
 use crate::error::{Error, Result};
 use crate::grade::{self, Method, Scale};
-use crate::join::{Joined, Joiner};
+use crate::join::{Hint, Joined, Joiner};
 use crate::measure::path::PathMeter;
 use crate::model::Report;
 use crate::run::RunSpec;
@@ -59,7 +59,7 @@ struct Read {
 }
 
 /// Reads all points of a run, each in its own thread, and joins them in this one.
-fn read_points(run: &RunSpec, options: &Options) -> Result<Read> {
+fn read_points(run: &RunSpec, options: &Options, hints: &[Hint]) -> Result<Read> {
     let several = run.points.len() > 1;
     let roles: Vec<Role> = run.points.iter().map(|p| p.role).collect();
     let (results, joined) = thread::scope(|scope| {
@@ -78,7 +78,7 @@ fn read_points(run: &RunSpec, options: &Options) -> Result<Read> {
             })
             .collect();
         let joined = several.then(|| {
-            let mut joiner = Joiner::new(&roles, options.clock.clone(), PathMeter::new(&roles));
+            let mut joiner = Joiner::new(&roles, options.clock.clone(), PathMeter::new(&roles)).with_hints(hints);
             join::drive(&mut joiner, &inboxes);
             joiner.finish()
         });
@@ -110,19 +110,24 @@ pub fn analyze(run: &RunSpec, options: &Options) -> Result<Report> {
 /// # Errors
 /// As [`analyze`].
 pub fn analyze_in_full(run: &RunSpec, options: &Options) -> Result<(Report, Vec<ClockMap>)> {
-    let read = read_points(run, options)?;
-    let stdin = run.points.iter().flat_map(|p| &p.paths).any(|p| p.as_os_str() == "-");
-    if run.points.len() > 1 && !stdin && run.points.iter().any(|p| p.role == Role::Unknown) {
+    let read = read_points(run, options, &[])?;
+    if run.points.len() < 2 || run.points.iter().flat_map(|p| &p.paths).any(|p| p.as_os_str() == "-") {
+        return Ok(assemble::report(run, options, read, &[]));
+    }
+    let hints = read.joined.as_ref().map(|j| j.hints.clone()).unwrap_or_default();
+    if run.points.iter().any(|p| p.role == Role::Unknown) {
         // Which clock is the reference and what counts as the VM's path depends on the roles: once they are told, the points are
         // read again with them.
         let roles = assemble::roles(run, read.points);
-        if roles.iter().any(|r| *r != Role::Unknown) {
-            let mut told = run.clone();
-            let inferred: Vec<bool> = run.points.iter().map(|p| p.role == Role::Unknown).collect();
-            told.points.iter_mut().zip(&roles).for_each(|(p, role)| p.role = *role);
-            return Ok(assemble::report(&told, options, read_points(&told, options)?, &inferred));
-        }
-        return Ok(assemble::report(run, options, read_points(run, options)?, &[]));
+        let mut told = run.clone();
+        told.points.iter_mut().zip(&roles).for_each(|(p, role)| p.role = *role);
+        let found = roles.iter().any(|r| *r != Role::Unknown);
+        let inferred: Vec<bool> = run.points.iter().map(|p| found && p.role == Role::Unknown).collect();
+        return Ok(assemble::report(&told, options, read_points(&told, options, &hints)?, &inferred));
+    }
+    if !hints.is_empty() {
+        // Packets had to go before it was known how the clocks relate.
+        return Ok(assemble::report(run, options, read_points(run, options, &hints)?, &[]));
     }
     Ok(assemble::report(run, options, read, &[]))
 }

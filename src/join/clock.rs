@@ -77,6 +77,19 @@ impl Clocks {
         Self { points, pairs: (0..points * points).map(|_| Pair::default()).collect(), offsets, groups, reference, choice }
     }
 
+    /// A first guess of how much later the clock of `q` is than that of `p`, the lower of the two; packets that both saw will replace it.
+    pub fn hint(&mut self, p: usize, q: usize, theta: i64) {
+        if self.choice == ClockChoice::Estimate && p < q && q < self.points {
+            self.pairs[p * self.points + q].theta = Some(theta);
+            self.relate();
+        }
+    }
+
+    /// How much later the clock of `q` is than that of `p`, as far as is known while reading.
+    pub fn theta(&self, p: usize, q: usize) -> Option<i64> {
+        self.pair(p, q).theta.map(|theta| if p < q { theta } else { -theta })
+    }
+
     /// The pair of two points, with the lower index first.
     pub fn pair(&self, x: usize, y: usize) -> &Pair {
         &self.pairs[x.min(y) * self.points + x.max(y)]

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashSet;
 
+use super::anchors::Anchors;
 use super::clock::Clocks;
 use super::clock_solve::{self, PointClock};
 use super::matcher::{Entry, Matcher, Met, Piece};
@@ -30,6 +31,9 @@ pub const HORIZON: i64 = 3 * NS_PER_S;
 pub const SHORT_HORIZON: i64 = 300 * NS_PER_MS;
 /// Pieces smaller than this are not cut: no link has such a segment size.
 const LEAST_PIECE: u32 = 256;
+/// How far apart unrelated clocks may be for an echo whose data do not tell it from others to be the same at both points: much less than its
+/// numbers take to come round.
+const ECHO_APART: i64 = 30 * NS_PER_S;
 /// Answered echoes remembered, in two generations.
 const ANSWERS: usize = 1 << 15;
 
@@ -71,6 +75,20 @@ pub struct Joined {
     pub ends: Vec<Ends>,
     /// Counts.
     pub counters: Counters,
+    /// What is known now of clocks that were not related when it was needed: reading the points again with it matches more. Empty where
+    /// that would not help.
+    pub hints: Vec<Hint>,
+}
+
+/// How much later, in nanoseconds, the clock of one point is than that of another with a lower index; to within the delays of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The point with the lower index.
+    pub of: usize,
+    /// The point whose clock is later.
+    pub later: usize,
+    /// By how much.
+    pub by: i64,
 }
 
 impl Joined {
@@ -86,6 +104,9 @@ struct Point {
     first: Option<Timestamp>,
     last: Timestamp,
     ended: bool,
+    /// Number and mark of the last echo.
+    echo: (u32, u32),
+    anchors: Anchors,
 }
 
 /// Joins the sightings of several points.
@@ -100,6 +121,8 @@ pub struct Joiner<S> {
     refused: VecDeque<u32>,
     counters: Counters,
     room: usize,
+    /// Packets left the full table while clocks were not related: some may have been seen elsewhere.
+    hurried: bool,
     sink: S,
 }
 
@@ -122,8 +145,32 @@ impl<S: Passages> Joiner<S> {
             refused: VecDeque::new(),
             counters: Counters::default(),
             room: room.max(2),
+            hurried: false,
             sink,
         }
+    }
+
+    /// With what an earlier reading of the same points found out about their clocks.
+    #[must_use]
+    pub fn with_hints(mut self, hints: &[Hint]) -> Self {
+        for hint in hints {
+            self.clocks.hint(hint.of, hint.later, hint.by);
+        }
+        self
+    }
+
+    /// Clocks as they are known at the end, by the packets that met or by [`super::anchors`].
+    fn hints(&self) -> Vec<Hint> {
+        if self.clocks.all_related() && !self.hurried {
+            return Vec::new();
+        }
+        let pairs = (0..self.points.len()).flat_map(|p| (p + 1..self.points.len()).map(move |q| (p, q)));
+        pairs
+            .filter_map(|(p, q)| {
+                let by = self.clocks.theta(p, q).or_else(|| self.points[p].anchors.difference(&self.points[q].anchors))?;
+                Some(Hint { of: p, later: q, by })
+            })
+            .collect()
     }
 
     /// The point whose next batch should be given; `None` when all have ended. Waiting for that point keeps all in step;
@@ -183,11 +230,12 @@ impl<S: Passages> Joiner<S> {
         self.counters.crowded = self.matcher.crowded;
         self.counters.flows_forgotten = self.points.iter().map(|p| p.flows.unknown).sum();
         self.counters.ends_folded = self.ends.folded;
+        let hints = self.hints();
         let spans: Vec<_> = self.points.iter().map(|p| p.first.map(|first| (first, p.last))).collect();
         let clocks = clock_solve::solve(&self.clocks, &self.roles, &spans);
         let points = spans.len();
         let between = (0..points * points).map(|i| clock_solve::between(&self.clocks, &clocks, &spans, i / points, i % points)).collect();
-        (Joined { clocks, between, spans, ends: self.ends.into_list(), counters: self.counters }, self.sink)
+        (Joined { clocks, between, spans, ends: self.ends.into_list(), counters: self.counters, hints }, self.sink)
     }
 
     fn sight(&mut self, point: usize, s: &Sighting) {
@@ -206,6 +254,20 @@ impl<S: Passages> Joiner<S> {
                 self.refused.pop_front();
             }
             self.refused.push_back(s.seq);
+        }
+        let mut unmarked = *s;
+        let s = if s.has(flag::ECHO_REQUEST | flag::ECHO_REPLY) {
+            let (number, mark) = std::mem::replace(&mut state.echo, (s.seq, s.ack));
+            // Data that stay the same mark nothing.
+            if mark == s.ack && number != s.seq {
+                unmarked.ack = 0;
+            }
+            &unmarked
+        } else {
+            s
+        };
+        if self.clocks.choice == ClockChoice::Estimate && (self.hurried || !self.clocks.all_related()) {
+            state.anchors.add(s);
         }
         let (mut piece, mut ends) = (s.len, NO_ENDS);
         if let Some(flow) = s.flow {
@@ -238,11 +300,17 @@ impl<S: Passages> Joiner<S> {
             let (clocks, at) = (&self.clocks, s.at);
             let near = |entry: &Entry, times: &[Timestamp]| {
                 let other = usize::from(entry.first);
-                if clocks.groups()[point] != clocks.groups()[other] {
-                    return true;
-                }
                 let here = at.0.saturating_add(clocks.offsets()[point]);
-                here.saturating_sub(times[other].0.saturating_add(clocks.offsets()[other])).saturating_abs() <= HORIZON
+                let apart = here.saturating_sub(times[other].0.saturating_add(clocks.offsets()[other])).saturating_abs();
+                if clocks.groups()[point] == clocks.groups()[other] {
+                    apart <= HORIZON
+                } else if entry.flags & (flag::ECHO_REQUEST | flag::ECHO_REPLY) == 0 {
+                    true
+                } else if entry.ack != 0 && s.ack != 0 {
+                    entry.ack == s.ack
+                } else {
+                    apart <= ECHO_APART
+                }
             };
             match self.matcher.sight(point, s, piece, ends, near) {
                 Met::New => break,
@@ -251,6 +319,7 @@ impl<S: Passages> Joiner<S> {
                     break;
                 }
                 Met::Full => {
+                    self.hurried |= !self.clocks.all_related();
                     let Some((from, slot, age)) = self.ripest() else { break };
                     self.judge(from, slot, age > HORIZON);
                 }

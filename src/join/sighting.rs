@@ -132,6 +132,7 @@ impl Sighting {
                         out.key =
                             mix(mix(u64::from(icmp.kind) << 8 | u64::from(icmp.code), u64::from(out.seq)), u64::from(out.len) | 1 << 40);
                         out.copy = ident(ip.ident);
+                        out.ack = packet.payload.first_chunk().map_or(0, |head| echo_mark(*head));
                     }
                     other => {
                         let kind = match other {
@@ -282,6 +283,14 @@ fn ident(id: u32) -> u32 {
 #[inline]
 pub(super) fn piece_copy(copy: u32, n: u32) -> u32 {
     if copy & NUMBERED == 0 { copy } else { (copy & !0xffff) | (copy.wrapping_add(n) & 0xffff) }
+}
+
+/// What the data of an echo begins with, hashed; never 0. Usually the time of sending, which tells it from one whose number came round
+/// 65,536 echoes later.
+#[inline]
+fn echo_mark(head: [u8; 16]) -> u32 {
+    let bits = u128::from_be_bytes(head);
+    mix(bits as u64, (bits >> 64) as u64) as u32 | 1
 }
 
 /// What all pieces of a byte range with this acknowledgment number have in their keys.
