@@ -35,7 +35,7 @@ const CLEAN: [&str; 14] = [
 fn nothing_is_lost_where_nothing_was_dropped() {
     for name in CLEAN {
         let Some(run) = Run::plain(name) else { return };
-        let (to, from) = (run.to_vm(), run.from_vm());
+        let (to, from) = (run.to_vm(), run.out_of_vm());
         for (way, f) in [("to", to), ("from", from)] {
             assert!(f.delivered > 400, "{name} {way}: {f:?}");
             assert_eq!((f.lost, f.ambiguous, f.unknown, f.not_captured), (0, 0, 0, 0), "{name} {way}: {f:?}");
@@ -61,7 +61,7 @@ fn what_a_capture_missed_is_not_lost() {
     let [there, back] = run.between_nodes();
     assert_eq!((there.lost, back.lost), (0, 0), "{there:?} {back:?}");
     assert_eq!(there.not_captured + back.not_captured + back.ambiguous, 318, "{there:?} {back:?}");
-    assert_eq!((run.to_vm().lost, run.from_vm().lost), (0, 0));
+    assert_eq!((run.to_vm().lost, run.out_of_vm().lost), (0, 0));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn lost_is_what_the_network_dropped() {
         let rule = rules.iter().find(|r| r["rule"]["comment"] == comment).unwrap();
         rule["rule"]["expr"].as_array().unwrap().iter().find_map(|e| e["counter"]["packets"].as_u64()).unwrap()
     };
-    let (to, from) = (run.to_vm(), run.from_vm());
+    let (to, from) = (run.to_vm(), run.out_of_vm());
     assert_eq!(to.lost, dropped("from-client"), "{to:?}");
     // The client's capture ends before its ping does, and the network dropped one reply after that: the ping's own output tells.
     let figures = run.figures();

@@ -82,7 +82,7 @@ fn wrong_clocks_come_back_right() {
         for (a, b) in right.jitters().iter().zip(wrong.jitters()) {
             assert!(close(a.mean_ms, b.mean_ms) && close(a.p99_ms, b.p99_ms) && close(a.rfc3550_ms, b.rfc3550_ms), "{name}: {a:?} {b:?}");
         }
-        for (a, b) in [(right.to_vm(), wrong.to_vm()), (right.from_vm(), wrong.from_vm())] {
+        for (a, b) in [(right.to_vm(), wrong.to_vm()), (right.out_of_vm(), wrong.out_of_vm())] {
             assert_eq!(
                 (a.lost, a.not_captured, a.ambiguous, a.unknown),
                 (b.lost, b.not_captured, b.ambiguous, b.unknown),
@@ -161,7 +161,7 @@ fn captures_that_begin_late_and_stop_early_lose_nothing() {
             Box::new(move |t, _| (from <= t && t < to).then_some(t))
         })
         .unwrap();
-        for f in [run.to_vm(), run.from_vm()].into_iter().chain(run.between_nodes()) {
+        for f in [run.to_vm(), run.out_of_vm()].into_iter().chain(run.between_nodes()) {
             assert_eq!((f.lost, f.ambiguous, f.unknown, f.not_captured), (0, 0, 0, 0), "{cut} {from} {to}: {f:?}");
         }
     }
@@ -179,10 +179,10 @@ fn losses_near_the_ends_of_a_capture_are_still_counted() {
             _ => untouched(),
         });
         let run = run.unwrap();
-        [run.to_vm(), run.from_vm()]
+        [run.to_vm(), run.out_of_vm()]
     });
     for way in 0..2 {
-        let all = [whole.to_vm(), whole.from_vm()][way].lost;
+        let all = [whole.to_vm(), whole.out_of_vm()][way].lost;
         let sum = halves[0][way].lost + halves[1][way].lost;
         assert!(sum <= all && sum + 1 >= all, "{way}: {sum} of {all}: {halves:?}");
     }
@@ -221,7 +221,7 @@ fn translated_addresses_and_ports_change_nothing() {
             _ => untouched(),
         })
         .unwrap();
-        for (a, b) in [(plain.to_vm(), run.to_vm()), (plain.from_vm(), run.from_vm())] {
+        for (a, b) in [(plain.to_vm(), run.to_vm()), (plain.out_of_vm(), run.out_of_vm())] {
             // The receiver counts as the last point sees it, the sender as the first does.
             assert_eq!(
                 (a.lost, a.ambiguous, a.unknown, a.not_captured),
@@ -248,7 +248,7 @@ fn different_snap_lengths_change_nothing() {
             _ => untouched(),
         })
         .unwrap();
-        assert_eq!((plain.to_vm(), plain.from_vm()), (run.to_vm(), run.from_vm()), "{name}");
+        assert_eq!((plain.to_vm(), plain.out_of_vm()), (run.to_vm(), run.out_of_vm()), "{name}");
     }
 }
 
@@ -256,7 +256,7 @@ fn different_snap_lengths_change_nothing() {
 fn trusted_and_given_clocks_are_taken_as_said() {
     let Some(trusted) = Run::read("none", ClockChoice::Trusted, |_| untouched()) else { return };
     assert!(trusted.joined.clocks.iter().all(|c| matches!(c.method, Method::Reference | Method::Trusted) && c.map.pieces.is_empty()));
-    assert_eq!((trusted.to_vm().lost, trusted.from_vm().lost), (0, 0));
+    assert_eq!((trusted.to_vm().lost, trusted.out_of_vm().lost), (0, 0));
     let late = Wrong { offset: 2500 * NS_PER_MS, ppm: 0 };
     let origin = Timestamp(0);
     let choice: ClockChoice = "client=-2.5s".parse().unwrap();

@@ -51,16 +51,19 @@ pub enum Probe {
     Yes,
 }
 
+/// Looks at bytes of one side.
+pub type ProbeFn = fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe;
+
 /// One protocol over TCP: everything the engine needs to know of it. [`PROTOCOLS`] lists them.
 pub struct Protocol {
     /// Short name, as `services[]` and `flows[]` of the report use it.
     pub name: &'static str,
     /// Looks at the first bytes that `side` sent. `No` of either side rules the protocol out, `Yes` of either side settles it;
     /// a side whose bytes cannot tell says `More`.
-    pub probe: fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe,
+    pub probe: ProbeFn,
     /// For streams whose start is not in the capture: looks at the start of a segment. `Yes` only if it is surely the start of a
     /// message; `More` counts as `No`. `None` if the protocol cannot be entered in the middle.
-    pub resync: Option<fn(key: &FlowKey, side: Side, bytes: &[u8]) -> Probe>,
+    pub resync: Option<ProbeFn>,
     /// Makes a parser.
     pub start: fn(key: &FlowKey) -> Box<dyn StreamParser>,
 }

@@ -35,7 +35,7 @@ pub fn analyze(args: &Analyze, signals: &Signals) -> Result<Exit> {
     let report = engine::analyze(&run, &options);
     drop(bar);
     let report = report?;
-    let write = WriteOptions { lang: lang(args.lang), ..WriteOptions::default() };
+    let write = WriteOptions { lang: lang(args.lang) };
     if to_stdout {
         print(&one_format(&report, formats[0], &write)?)?;
     } else {

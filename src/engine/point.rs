@@ -162,7 +162,7 @@ pub fn run(spec: &PointSpec, options: &Options, outbox: Option<Outbox>) -> Resul
     let mut stopped = false;
     while let Some(frame) = source.next_frame()? {
         state.frames += 1;
-        if state.frames % STOP_EVERY == 0 && options.stop.load(Ordering::Relaxed) {
+        if state.frames.is_multiple_of(STOP_EVERY) && options.stop.load(Ordering::Relaxed) {
             stopped = true;
             break;
         }

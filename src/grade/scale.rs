@@ -128,10 +128,10 @@ impl Scale {
                 "throughput" if by_percent => (kbps, throughput),
                 _ => (None, None),
             };
-            if let (Some(other), Some(index)) = (Self::band(bands, value), index) {
-                if other != index {
-                    also.push(OtherReading { parameter: (*parameter).to_owned(), reading: (*reading).to_owned(), index: other });
-                }
+            if let (Some(other), Some(index)) = (Self::band(bands, value), index)
+                && other != index
+            {
+                also.push(OtherReading { parameter: (*parameter).to_owned(), reading: (*reading).to_owned(), index: other });
             }
         }
         let overall = self.overall.iter().find(|o| mean >= o.0).map(|o| Overall {

@@ -87,10 +87,10 @@ impl Lane {
         }
         self.acked = Some(ack);
         self.acked_at = at;
-        if self.next.is_some_and(|next| distance(next, ack) >= 0) {
-            if let Some(last) = self.last {
-                self.answers.record((at - last.at).0);
-            }
+        if self.next.is_some_and(|next| distance(next, ack) >= 0)
+            && let Some(last) = self.last
+        {
+            self.answers.record((at - last.at).0);
         }
     }
 

@@ -92,15 +92,15 @@ fn nodes(points: &[RoleView<'_>], macs: &[Mac], roles: &mut [Inferred]) {
         roles[one] = Inferred { role, given: false, why: Some(why) };
     } else if left.len() == 2 && !taken(roles, Role::Source) && !taken(roles, Role::Destination) {
         let answers: Vec<Option<i64>> = left.iter().map(|i| answer(&points[*i])).collect();
-        if let (Some(a), Some(b)) = (answers[0], answers[1]) {
-            if a != b {
-                if a < b {
-                    left.reverse();
-                }
-                let why = Some("acknowledgments take longer where the stream is sent");
-                roles[left[0]] = Inferred { role: Role::Source, given: false, why };
-                roles[left[1]] = Inferred { role: Role::Destination, given: false, why };
+        if let (Some(a), Some(b)) = (answers[0], answers[1])
+            && a != b
+        {
+            if a < b {
+                left.reverse();
             }
+            let why = Some("acknowledgments take longer where the stream is sent");
+            roles[left[0]] = Inferred { role: Role::Source, given: false, why };
+            roles[left[1]] = Inferred { role: Role::Destination, given: false, why };
         }
     }
 }

@@ -85,7 +85,7 @@ impl Stream {
 
     /// A RAM record's word, with the name of its block unless it is that of the record before.
     pub fn record(&mut self, block: Option<&str>, page: u64, flag: u64) -> &mut Self {
-        let word = page * PAGE as u64 | flag;
+        let word = (page * PAGE as u64) | flag;
         match block {
             Some(name) => self.u64(word).put(&counted(name)),
             None => self.u64(word | 0x20),

@@ -59,7 +59,7 @@ impl Run {
         self.figures().fates(self.client(), End::Vm, |e| e.dst == IpAddr::V4(VM), |_| true)
     }
 
-    pub fn from_vm(&self) -> Fates {
+    pub fn out_of_vm(&self) -> Fates {
         self.figures().fates(End::Vm, self.client(), |e| e.src == IpAddr::V4(VM), |_| true)
     }
 

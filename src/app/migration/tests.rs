@@ -108,7 +108,7 @@ fn postcopy_with_requests() {
 #[test]
 fn no_footers_and_no_configuration_before_2_4() {
     let mut s = Stream::new();
-    s.put(b"QEVM").u32(3).named(1, 2, "ram", 4).u64(4 * PAGE as u64 | 4).put(b"\x06pc.ram").u64(4 * PAGE as u64).eos();
+    s.put(b"QEVM").u32(3).named(1, 2, "ram", 4).u64((4 * PAGE as u64) | 4).put(b"\x06pc.ram").u64(4 * PAGE as u64).eos();
     s.more(2, 2).page(Some("pc.ram"), 0, 1).eos().more(3, 2).zero(None, 1).eos().put(&[0]);
     let events = play(start(&QEMU), &lines(&s, 500));
     let report = closed(&events);

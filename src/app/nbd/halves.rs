@@ -275,7 +275,7 @@ impl Machine for Client<'_> {
                 self.request(w)
             }
             State::Silent => Step::Take(w.bytes.len()),
-            State::Lost => find(w, |bytes| is_request(bytes), &[REQUEST], 28, self.state),
+            State::Lost => find(w, is_request, &[REQUEST], 28, self.state),
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) type Flight = VecDeque<Sent>;
 /// Empty flights to be used again, so that a conversation that is acknowledged pays neither memory nor allocation.
 #[derive(Debug, Default)]
 pub(in crate::flow) struct Hangar {
+    #[allow(clippy::vec_box, reason = "the boxes themselves are used again")]
     spare: Vec<Box<Flight>>,
     in_use: usize,
     /// Segments forgotten because a bound was reached; their round trips are not measured.

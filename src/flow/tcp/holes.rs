@@ -68,8 +68,8 @@ impl Holes {
             return;
         }
         let (first, last) = (self.0[from].clone(), self.0[to - 1].clone());
-        let before = (first.start < range.start).then(|| Hole { end: range.start, ..first });
-        let after = (last.end > range.end).then(|| Hole { start: range.end, ..last });
+        let before = (first.start < range.start).then_some(Hole { end: range.start, ..first });
+        let after = (last.end > range.end).then_some(Hole { start: range.end, ..last });
         self.0.splice(from..to, before.into_iter().chain(after));
     }
 }

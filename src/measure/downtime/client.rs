@@ -51,7 +51,7 @@ pub(super) fn windows(inputs: &Inputs<'_>, pause: Option<Pause>, out: &mut model
 /// The point that speaks for the client.
 fn client<'a>(inputs: &'a Inputs<'_>) -> Option<(usize, &'a PointView<'a>)> {
     let talks = |p: &PointView<'_>| p.meter.channels.iter().any(|c| vm_side(inputs, &c.key).is_some());
-    inputs.by_role(Role::Client).find(|(_, p)| matches!(p.role, Role::Client | Role::Unknown) && talks(p)).map(|(i, p)| (i, p))
+    inputs.by_role(Role::Client).find(|(_, p)| matches!(p.role, Role::Client | Role::Unknown) && talks(p))
 }
 
 fn vm_side(inputs: &Inputs<'_>, key: &ChannelKey) -> Option<Side> {
@@ -169,28 +169,28 @@ fn network(
         return window;
     };
     let dead = dead(direction, view, usual(direction, anchor, true));
-    if let (Some(dead), Some(over)) = (dead, anchor.over()) {
-        if dead.last.at <= over {
-            evidence.add("last packet of the VM at the client", index, dead.last);
-            window.start = Some(around(view, dead.last.at));
-            window.recovered = Some(false);
-            window.why = Some(format!(
-                "not recovered by the end of the capture: {} requests in {:.1} s went unanswered",
-                dead.asks,
-                (view.last - dead.asked).seconds()
-            ));
-            return window;
-        }
+    if let (Some(dead), Some(over)) = (dead, anchor.over())
+        && dead.last.at <= over
+    {
+        evidence.add("last packet of the VM at the client", index, dead.last);
+        window.start = Some(around(view, dead.last.at));
+        window.recovered = Some(false);
+        window.why = Some(format!(
+            "not recovered by the end of the capture: {} requests in {:.1} s went unanswered",
+            dead.asks,
+            (view.last - dead.asked).seconds()
+        ));
+        return window;
     }
     let Some(silence) = longest(direction, anchor) else {
         window.why = Some(unseen(direction, anchor));
-        if let (Some(over), Some(silences)) = (anchor.over(), direction.quiet()) {
-            if direction.last.is_some_and(|l| l.at > over) {
-                let bound = silences.forgotten_around(over).ms();
-                let pause = vm.map_or((0.0, bound), |p| (p.lower.min(bound), p.estimate));
-                window.ms = Some(Interval::new(pause.0, pause.1, bound));
-                window.recovered = Some(true);
-            }
+        if let (Some(over), Some(silences)) = (anchor.over(), direction.quiet())
+            && direction.last.is_some_and(|l| l.at > over)
+        {
+            let bound = silences.forgotten_around(over).ms();
+            let pause = vm.map_or((0.0, bound), |p| (p.lower.min(bound), p.estimate));
+            window.ms = Some(Interval::new(pause.0, pause.1, bound));
+            window.recovered = Some(true);
         }
         return window;
     };
@@ -210,16 +210,16 @@ fn network(
         None => why.push("nothing that was asked of the VM in it had to wait for long".to_owned()),
     }
     let wanted = wait.map_or_else(|| silence.end.at - direction.forgotten_around(silence.end.at), |w| w.since());
-    if let (Some(pause), Some(over)) = (vm, anchor.over()) {
-        if wanted > over {
-            // All that is certain is that the VM could not send while it stood still.
-            let estimate = if wanted - over > IDLE { pause.estimate } else { gap };
-            window.ms = Some(Interval::new(pause.lower.min(gap), estimate, gap));
-            why.push(format!(
-                "nothing was asked of the VM for {:.1} ms after the pause: the network may have been back by then",
-                (wanted - over).ms()
-            ));
-        }
+    if let (Some(pause), Some(over)) = (vm, anchor.over())
+        && wanted > over
+    {
+        // All that is certain is that the VM could not send while it stood still.
+        let estimate = if wanted - over > IDLE { pause.estimate } else { gap };
+        window.ms = Some(Interval::new(pause.lower.min(gap), estimate, gap));
+        why.push(format!(
+            "nothing was asked of the VM for {:.1} ms after the pause: the network may have been back by then",
+            (wanted - over).ms()
+        ));
     }
     let (ended_by, after) = ended_by(inputs, view, silence, wait.as_ref(), direction);
     window.ended_by = Some(ended_by.to_owned());
@@ -431,10 +431,10 @@ impl Line<'_> {
     }
 
     fn note(&self, wait: &Wait) -> Option<String> {
-        if !self.steady {
-            if let Some(note) = timer(wait, self.direction) {
-                return Some(note);
-            }
+        if !self.steady
+            && let Some(note) = timer(wait, self.direction)
+        {
+            return Some(note);
         }
         if !self.from_vm && wait.asked.is_none() {
             return Some("the client itself sent nothing".to_owned());

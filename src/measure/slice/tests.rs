@@ -16,7 +16,10 @@ fn pcap(path: &Path, times: &[i64], link: LinkType) {
     writer.finish().unwrap();
 }
 
-fn read_back(bytes: &[u8], dir: &Path) -> (Vec<(Timestamp, u16, Vec<u8>)>, Vec<String>) {
+/// Time, interface and bytes of a frame.
+type Read = (Timestamp, u16, Vec<u8>);
+
+fn read_back(bytes: &[u8], dir: &Path) -> (Vec<Read>, Vec<String>) {
     let path = dir.join("slice.pcapng");
     std::fs::write(&path, bytes).unwrap();
     let mut source = open_point(&[path], &OpenOptions::default()).unwrap();

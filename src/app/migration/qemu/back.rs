@@ -20,6 +20,7 @@ pub(super) struct Back {
     pub recovered: bool,
     pub nonsense: u64,
     pub missing: u64,
+    /// Last packet of which something was read.
     pub last: Option<Moment>,
     state: State,
 }
@@ -99,7 +100,6 @@ impl Back {
 
 impl Machine for Back {
     fn step(&mut self, w: &Window<'_>) -> Step {
-        self.last = Some(w.moment(0));
         match self.state {
             State::Message => self.message(w),
             State::Bitmap => match w.be64(0) {

@@ -109,6 +109,7 @@ impl MainChannel {
     /// The next bytes from the destination.
     pub fn back(&mut self, when: Moment, bytes: &[u8], out: &mut dyn Emit<Event>) -> Need {
         let before = self.back.shut;
+        self.back.last = Some(when);
         let need = self.back_feed.bytes(&mut self.back, when, bytes);
         if let Some((when, _)) = self.back.shut
             && before.is_none()

@@ -137,6 +137,7 @@ impl Forward {
             let when = if left == 0 { self.prev } else { w.moment(left - 1) };
             self.package_passed(Mark::exact(when, end));
             self.state = State::Between;
+            self.damage.unnamed += left as u64;
             return Step::Take(left);
         }
         if let Some(step) = self.look_for_text(w) {
@@ -213,7 +214,8 @@ impl Forward {
     fn find_footer(&self, w: &Window<'_>, at: usize) -> Found {
         let Some(id) = w.be32(at + 1) else { return Found::Unclear };
         let middle = self.sections.is_empty();
-        if !self.sections.contains_key(&id) && !(middle && id < 4096) {
+        let plausible = self.sections.contains_key(&id) || middle && id < 4096;
+        if !plausible {
             return Found::No;
         }
         let Some(&kind) = w.bytes.get(at + 5) else { return Found::Unclear };
