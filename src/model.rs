@@ -704,6 +704,10 @@ pub struct Video {
     pub gaps: Vec<Stall>,
     /// Packets, loss and jitter (RTP).
     pub rtp: Option<VideoRtp>,
+    /// Input of ITU-T P.1203, mode 0, as its reference software reads it.
+    pub p1203: Option<serde_json::Value>,
+    /// Why there is none.
+    pub p1203_why: Option<String>,
 }
 
 /// One RTP stream.

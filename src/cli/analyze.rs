@@ -70,9 +70,14 @@ fn one_format(report: &Report, name: &str, options: &WriteOptions) -> Result<Str
             report::json::to_writer(report, &mut bytes).map_err(|e| Error::new(format!("cannot write JSON: {e}")))?;
             String::from_utf8(bytes).map_err(|e| Error::new(format!("JSON is not UTF-8: {e}")))
         }
+        "p1203" => {
+            let mut bytes = Vec::new();
+            report::p1203::to_writer(report, &mut bytes)?;
+            String::from_utf8(bytes).map_err(|e| Error::new(format!("JSON is not UTF-8: {e}")))
+        }
         "text" => Ok(report::text::summary(report, options.lang, COLUMNS, false)),
         other => Err(Error::new(format!("{other} cannot go to standard output"))
-            .advice("json and text can; give a folder with -o DIR for the others.")),
+            .advice("json, text and p1203 can; give a folder with -o DIR for the others.")),
     }
 }
 

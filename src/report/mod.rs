@@ -15,6 +15,7 @@ pub mod latex;
 pub mod markdown;
 pub mod number;
 mod output;
+pub mod p1203;
 pub mod qos;
 pub mod tables;
 pub mod text;
@@ -58,6 +59,7 @@ pub const FORMATS: &[Format] = &[
     Format { name: "svg", file: "charts/", what: "the charts, to edit", write: draw::write_svg },
     Format { name: "png", file: "charts/", what: "the charts, as pictures", write: draw::write_png },
     Format { name: "pdf", file: "charts/", what: "the charts, for print", write: draw::write_pdf },
+    Format { name: "p1203", file: "p1203/", what: "input of ITU-T P.1203 (mode 0) for each video session", write: p1203::write },
     Format { name: "text", file: "report.txt", what: "summary of one screen", write: text::write },
 ];
 

@@ -495,6 +495,8 @@ fn video() -> Vec<Video> {
             assumptions: vec!["playback starts when 2 segments are complete".into(), "the player keeps at most 30 s of media".into()],
             segment_table: segments,
             gaps: Vec::new(),
+            p1203: Some(serde_json::json!({"I13": {"segments": [], "streamId": 42}})),
+            p1203_why: None,
         },
         Video {
             kind: "encrypted".into(),

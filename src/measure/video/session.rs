@@ -190,6 +190,10 @@ impl Session {
             status: p.status,
             variant: p.variant.clone(),
         };
+        let (p1203, p1203_why) = match super::p1203(self) {
+            Ok(input) => (Some(input), None),
+            Err(why) => (None, Some(why)),
+        };
         Video {
             kind: self.kind.name().to_owned(),
             client: self.client.to_string(),
@@ -215,6 +219,8 @@ impl Session {
             segment_table: self.pieces.iter().take(VIDEO_SEGMENTS).map(row).collect(),
             gaps: self.gaps.iter().map(gap).collect(),
             rtp: self.rtp.clone(),
+            p1203,
+            p1203_why,
         }
     }
 }
