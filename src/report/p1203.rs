@@ -1,4 +1,4 @@
-//! Input for the reference software of ITU-T P.1203 (mode 0): a file per video session of which enough is known.
+//! Input for the reference software of ITU-T P.1203 (mode 0): a file per video session of which enough is known, and which are missing and why.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,20 @@ pub(super) fn write(report: &Report, dir: &Path, _: &WriteOptions) -> Result<Vec
         output::make_dir(&folder)?;
         files.push(output::file(&folder, &format!("video-{number}.json"), |out| put(input, out))?);
     }
-    if files.is_empty() { Err(none(&report.video)) } else { Ok(files) }
+    let mut missing: Vec<String> = report
+        .video
+        .iter()
+        .enumerate()
+        .filter_map(|(i, v)| Some(format!("video {}: {}", i + 1, v.p1203_why.as_deref().filter(|_| v.p1203.is_none())?)))
+        .collect();
+    if report.video.is_empty() {
+        missing.push("there is no video session".to_owned());
+    }
+    if !missing.is_empty() {
+        output::make_dir(&folder)?;
+        files.push(output::file(&folder, "missing.txt", |out| missing.iter().try_for_each(|line| writeln!(out, "{line}")))?);
+    }
+    Ok(files)
 }
 
 fn put(input: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
