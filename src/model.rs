@@ -250,7 +250,7 @@ pub struct MigrationBytes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pages {
-    /// Sent whole.
+    /// Sent whole; a page that QEMU queued twice counts once, as in QMP's `normal`.
     pub normal: Option<u64>,
     /// Sent as zero.
     pub zero: Option<u64>,
@@ -260,6 +260,8 @@ pub struct Pages {
     pub compressed: Option<u64>,
     /// Records of pages that had been sent before.
     pub resent: Option<u64>,
+    /// Pages that QEMU up to 8.0 queued twice on its multifd channels and sent once too often: in the bytes, in no other count of pages.
+    pub repeated: Option<u64>,
     /// RAM that the stream announces.
     pub ram_total_bytes: Option<u64>,
     /// Why something is unknown.

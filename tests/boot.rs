@@ -1,12 +1,15 @@
 //! The proof that nothing is missing: QEMU resumes the VM from the stream that was extracted from packets, and it answers a ping.
 
 mod common;
+#[path = "common/lab.rs"]
+mod lab;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -18,7 +21,8 @@ struct Namespace(String);
 
 impl Namespace {
     fn new() -> Option<Self> {
-        let name = format!("lmpcap-boot-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("lmpcap-boot-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         if !Command::new("ip").args(["netns", "add", &name]).status().is_ok_and(|s| s.success()) {
             common::skip("network namespaces cannot be made here");
             return None;
@@ -90,6 +94,19 @@ fn status(socket: &Path) -> Option<String> {
 #[test]
 fn a_vm_resumes_from_the_extracted_stream_and_answers() {
     let Some(run) = common::capture("offline-full") else { return };
+    resumes(&run);
+}
+
+#[test]
+fn a_vm_resumes_from_a_stream_that_was_captured_now() {
+    // Only a guest that lived through its own migration can be asked to live through it again.
+    let options = ["--dirty", "1500", "--return-path", "--scenario", "offline"];
+    let Some(made) = lab::migration(&options, true) else { return };
+    resumes(made.path());
+}
+
+/// Extracts the stream of the run's only migration, gives it to a QEMU, and waits for the guest to answer.
+fn resumes(run: &Path) {
     if !common::has("qemu-system-x86_64", "qemu-system-x86")
         || !common::has("ip", "iproute2")
         || !common::has("ping", "iputils-ping")
@@ -101,7 +118,7 @@ fn a_vm_resumes_from_the_extracted_stream_and_answers() {
     let dir = tempfile::tempdir().unwrap();
     let stream = dir.path().join("vm.mig");
     let out =
-        Command::new(env!("CARGO_BIN_EXE_lmpcap")).arg("extract").arg(&run).args(["--migration", "1", "-o"]).arg(&stream).output().unwrap();
+        Command::new(env!("CARGO_BIN_EXE_lmpcap")).arg("extract").arg(run).args(["--migration", "1", "-o"]).arg(&stream).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(!dir.path().join("vm.mig.gaps.json").exists());
     assert_eq!(fs::read(&stream).unwrap()[..8], *b"QEVM\0\0\0\x03");

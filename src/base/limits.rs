@@ -169,5 +169,7 @@ pub const VIDEO_SESSIONS: usize = 200;
 pub const VIDEO_SEGMENTS: usize = 1 << 14;
 /// Download gaps of one video session that are listed.
 pub const VIDEO_GAPS: usize = 1000;
+/// Packets with pages kept per multifd channel to find pages that QEMU queued twice: 32 GiB of pages of 4 KiB on each channel, 4 MiB of memory.
+pub const MIGRATION_PACKETS: usize = 65_536;
 /// Bursts of data kept per multifd channel; the newest matter for the switch-over.
 pub const MIGRATION_BURSTS: usize = 4096;

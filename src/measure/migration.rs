@@ -7,6 +7,7 @@ mod figures;
 mod groups;
 mod passes;
 mod phases;
+mod repeats;
 mod times;
 
 use crate::app::migration::Observed;

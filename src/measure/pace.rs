@@ -1,8 +1,8 @@
 //! How the bytes of a migration stream left: which of them cannot have waited in the sender's buffer.
 //!
 //! A byte's time on the wire is not its time in the hypervisor: the send buffer may hold it while earlier bytes are under way.
-//! A segment that leaves when everything before it has been acknowledged, and some time after the acknowledgment came, was
-//! written just then; what follows it without such a rest was written between it and its own time on the wire. So the last
+//! A segment that leaves when everything before it has been acknowledged, and some time after the acknowledgment came and the
+//! receiver last widened its window, was written just then (a closed window holds back what was written long ago); what follows it without such a rest was written between it and its own time on the wire. So the last
 //! rest before a byte bounds from below when the byte was written. True only where the capture was taken at the sender:
 //! elsewhere the rest may be the network's.
 
@@ -24,7 +24,7 @@ const REST: Nanos = Nanos(200_000);
 pub struct Rest {
     /// The segment.
     pub moment: Moment,
-    /// From the acknowledgment of everything before it.
+    /// From the acknowledgment of everything before it, or the widening of the receiver's window after that.
     pub idle: Nanos,
 }
 
@@ -49,7 +49,10 @@ pub struct Lane {
     rests: VecDeque<Rest>,
     next: Option<u32>,
     acked: Option<u32>,
-    acked_at: Timestamp,
+    /// The receiver's window as its newest segment has it, unscaled.
+    window: u16,
+    /// Since when nothing that the receiver said can have held the sender back.
+    free_at: Timestamp,
 }
 
 impl Lane {
@@ -65,14 +68,14 @@ impl Lane {
         self.first.get_or_insert(when);
         self.last = Some(when);
         let rested = match (self.next, self.acked) {
-            (Some(next), Some(acked)) => next == acked && tcp.seq == next && when.at - self.acked_at >= REST,
+            (Some(next), Some(acked)) => next == acked && tcp.seq == next && self.window > 0 && when.at - self.free_at >= REST,
             _ => false,
         };
         if rested && !frozen {
             if self.rests.len() == RESTS {
                 self.rests.pop_front();
             }
-            self.rests.push_back(Rest { moment: when, idle: when.at - self.acked_at });
+            self.rests.push_back(Rest { moment: when, idle: when.at - self.free_at });
         }
         let end = tcp.seq.wrapping_add(len);
         if self.next.is_none_or(|next| distance(next, end) > 0) {
@@ -81,12 +84,19 @@ impl Lane {
     }
 
     #[inline]
-    fn acknowledged(&mut self, at: Timestamp, ack: u32) {
-        if self.acked.is_some_and(|acked| distance(acked, ack) <= 0) {
+    fn acknowledged(&mut self, at: Timestamp, ack: u32, window: u16) {
+        let ahead = self.acked.map_or(1, |acked| distance(acked, ack));
+        if ahead < 0 {
+            return;
+        }
+        if ahead > 0 || window > self.window {
+            self.free_at = at;
+        }
+        self.window = window;
+        if ahead == 0 {
             return;
         }
         self.acked = Some(ack);
-        self.acked_at = at;
         if self.next.is_some_and(|next| distance(next, ack) >= 0)
             && let Some(last) = self.last
         {
@@ -155,7 +165,7 @@ impl Pace {
             paced.lanes[from.index()].data(when, tcp, packet.payload_wire, packet.link.sll, paced.frozen);
         }
         if tcp.has(Tcp::ACK) {
-            paced.lanes[from.other().index()].acknowledged(packet.at, tcp.ack);
+            paced.lanes[from.other().index()].acknowledged(packet.at, tcp.ack, tcp.window);
         }
     }
 
@@ -187,7 +197,7 @@ mod tests {
             link: Link { sll: Some(SllType::Outgoing), ..Link::default() },
             tunnel: None,
             net: Net::Other,
-            transport: Transport::Tcp(Tcp { seq, ack, flags: Tcp::ACK, ..Tcp::default() }),
+            transport: Transport::Tcp(Tcp { seq, ack, flags: Tcp::ACK, window: 500, ..Tcp::default() }),
             payload: &[],
             payload_wire: len,
         }
@@ -213,6 +223,30 @@ mod tests {
         assert_eq!(lane.rested_before(Timestamp(2010 * US), Nanos(1_000_000)).unwrap().place.frame, 2000);
         assert_eq!((lane.segments, lane.outgoing, lane.bytes), (6, 6, 1405));
         assert_eq!((lane.answers.count(), lane.answers.min()), (2, Some(100 * US)));
+    }
+
+    #[test]
+    fn what_a_closed_window_held_back_did_not_rest() {
+        let flow = FlowId(3);
+        let mut pace = Pace::new();
+        pace.watch(flow);
+        let mut go = |at, from, seq, ack, len, window| {
+            let mut packet = segment(at, seq, ack, len);
+            let Transport::Tcp(tcp) = &mut packet.transport else { return };
+            tcp.window = window;
+            pace.packet(&packet, flow, from);
+        };
+        go(0, Side::Client, 1, 1, 100, 500);
+        go(100, Side::Server, 1, 101, 0, 0); // All has come, there is no room for more.
+        go(5000, Side::Server, 1, 101, 0, 300);
+        go(5020, Side::Client, 101, 1, 100, 500); // Held back by the window.
+        go(5100, Side::Server, 1, 201, 0, 0);
+        go(9000, Side::Client, 201, 1, 1, 500); // A probe of the closed window.
+        go(9100, Side::Server, 1, 202, 0, 300);
+        go(9900, Side::Client, 202, 1, 100, 500); // After a rest.
+        let lane = &pace.of(flow).unwrap().lanes[0];
+        assert_eq!(lane.rested_before(Timestamp(9899 * US), Nanos(0)), None);
+        assert_eq!(lane.rested_before(Timestamp(9900 * US), Nanos(0)).unwrap().place.frame, 9900);
     }
 
     #[test]

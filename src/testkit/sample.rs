@@ -182,6 +182,7 @@ pub fn migration() -> Migration {
             xbzrle: Some(0),
             compressed: Some(0),
             resent: Some(4_126),
+            repeated: Some(0),
             ram_total_bytes: Some(545_259_520),
             why: None,
         },

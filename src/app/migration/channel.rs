@@ -70,6 +70,26 @@ pub struct PassCount {
     pub offset_end: u64,
 }
 
+/// Which pages a multifd packet begins and ends with.
+///
+/// QEMU up to 8.0 may queue the last page of a full packet a second time (`multifd_queue_page` looks twice at an array that the channel's
+/// thread empties in between). The page then begins a later packet, on whatever channel, and QMP counts it once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PacketEdges {
+    /// The packet's number over all channels; a SYNC that is asked for while it waits gives it the SYNC's own, a few higher.
+    pub number: u64,
+    /// Hash of the RAM block's name.
+    pub block: u64,
+    /// First page, in pages from the start of the block.
+    pub first: u64,
+    /// Last page, if the packet is full.
+    pub last: Option<u64>,
+    /// The pages are compressed.
+    pub compressed: bool,
+    /// Stream offset of the packet.
+    pub offset: u64,
+}
+
 /// What of a stream was missing at the capture point, as far as the parser had to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Damage {
@@ -182,6 +202,8 @@ pub struct ChannelReport {
     pub data_ends: Vec<Mark>,
     /// Multifd: the newest groups of data between SYNC packets: how many SYNC packets came before, and the first byte of the data.
     pub groups: Vec<(u64, Mark)>,
+    /// Multifd: the packets with pages; `None` beyond [`crate::base::limits::MIGRATION_PACKETS`] or where one was not read in full.
+    pub packets: Option<Vec<PacketEdges>>,
     /// Main: SECTION_PARTs of RAM.
     pub ram_parts: u64,
     /// What was missing.
@@ -226,6 +248,7 @@ impl ChannelReport {
             tunnelled: false,
             data_ends: Vec::new(),
             groups: Vec::new(),
+            packets: Some(Vec::new()),
             ram_parts: 0,
             damage: Damage::default(),
             end: None,

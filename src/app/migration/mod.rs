@@ -17,7 +17,7 @@ mod tests;
 pub mod timeline;
 pub mod watch;
 
-pub use channel::{ChannelKind, ChannelReport, Damage, PassCount, RamCount};
+pub use channel::{ChannelKind, ChannelReport, Damage, PacketEdges, PassCount, RamCount};
 pub use ledger::{Channel, ConnectionFacts, MigrationLedger, Observed, SideFacts, Storage};
 pub use outcome::Outcome;
 pub use timeline::{Mark, Timeline};

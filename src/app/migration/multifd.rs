@@ -5,8 +5,9 @@
 //! machine types up to 8.0 the SYNC packets, one per section of the main channel, say it ([`ChannelReport::groups`]).
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::channel::{ChannelKind, ChannelReport, RamCount};
+use super::channel::{ChannelKind, ChannelReport, PacketEdges, RamCount};
 use super::feed::{Feed, Machine, Step, Window};
 use super::pages::PageSet;
 use super::passes::Passes;
@@ -14,7 +15,7 @@ use super::timeline::Mark;
 use super::{MigrationEvent, Step as Told};
 use crate::app::{Event, Probe, Protocol, StreamParser};
 use crate::base::emit::Emit;
-use crate::base::limits::{MIGRATION_BURSTS, MIGRATION_RAM_BLOCKS};
+use crate::base::limits::{MIGRATION_BURSTS, MIGRATION_PACKETS, MIGRATION_RAM_BLOCKS};
 use crate::base::net::Side;
 use crate::base::time::Nanos;
 use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
@@ -56,6 +57,7 @@ enum State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Packet {
     start: u64,
+    number: u64,
     normal: u32,
     zero: u32,
     places: u32,
@@ -111,7 +113,13 @@ impl Channel {
     fn lose(&mut self) {
         self.report.damage.resyncs += 1;
         self.state = State::Lost;
+        self.pages_unknown();
+    }
+
+    /// Which pages a packet holds could not be read.
+    fn pages_unknown(&mut self) {
         self.seen = None;
+        self.report.packets = None;
     }
 
     fn head(&mut self, w: &Window<'_>) -> Step {
@@ -146,6 +154,7 @@ impl Channel {
         self.burst_before(when);
         let packet = Packet {
             start: w.start,
+            number: w.be64(24).unwrap_or_default(),
             normal,
             zero,
             places: room,
@@ -203,7 +212,7 @@ impl Channel {
         let left = (p.names_end - w.start) as usize;
         if w.bytes.len() < left {
             if w.last {
-                self.seen = None;
+                self.pages_unknown();
             }
             return Step::Hold;
         }
@@ -225,7 +234,7 @@ impl Channel {
         let block = match self.blocks.iter().position(|b| b.0 == name) {
             Some(known) => known,
             None if self.blocks.len() >= MIGRATION_RAM_BLOCKS => {
-                self.seen = None;
+                self.pages_unknown();
                 return;
             }
             None => {
@@ -235,6 +244,7 @@ impl Channel {
             }
         };
         let handle = self.blocks[block].1;
+        let (mut first, mut last) = (None, None);
         let share = (p.names_end - p.start + p.data) / u64::from((p.normal + p.zero).max(1));
         let mut rest = (p.names_end - p.start + p.data) - share * u64::from(p.normal + p.zero);
         for (i, page) in pages.enumerate() {
@@ -244,11 +254,28 @@ impl Channel {
                 (true, true) => sent.compressed = 1,
                 (false, _) => sent.zero = 1,
             }
+            if i < p.normal as usize {
+                first.get_or_insert(page);
+                last = Some(page);
+            }
             // Zero pages come after the others of the packet: their addresses would look like a new pass.
             self.passes.record_unordered(block, page, &sent, p.when, p.start, p.names_end + p.data, i >= p.normal as usize);
             if self.seen.as_mut().is_some_and(|s| s.insert(handle, page).is_err()) {
                 self.seen = None;
             }
+        }
+        if let Some(first) = first {
+            let last = last.filter(|_| p.normal == p.places);
+            self.edges(PacketEdges { number: p.number, block: hash(name), first, last, compressed: p.compressed, offset: p.start });
+        }
+    }
+
+    fn edges(&mut self, edges: PacketEdges) {
+        let Some(packets) = &mut self.report.packets else { return };
+        if packets.len() < MIGRATION_PACKETS {
+            packets.push(edges);
+        } else {
+            self.report.packets = None;
         }
     }
 
@@ -319,12 +346,11 @@ impl Machine for Channel {
     }
 
     fn gap(&mut self, start: u64, missing: u64, why: GapReason, when: Moment) {
-        let damage = &mut self.report.damage;
         let to = start.saturating_add(missing);
         // Headers say how long everything is: a gap in names or data loses what the pages were, not how many.
         let end = match self.state {
             State::Names(p) => {
-                self.seen = None;
+                self.pages_unknown();
                 Some(p.names_end + p.data)
             }
             State::Data(end) => Some(end),
@@ -340,6 +366,7 @@ impl Machine for Channel {
             }
             return;
         }
+        let damage = &mut self.report.damage;
         match why {
             GapReason::SnapLength => damage.cut += missing,
             GapReason::NotCaptured => damage.lost += missing,
@@ -354,6 +381,13 @@ impl Machine for Channel {
         self.report.damage.nonsense += 1;
         self.lose();
     }
+}
+
+/// The same for the same name on each channel.
+fn hash(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 struct MultifdStream {

@@ -50,7 +50,7 @@ pub(super) fn stop(inputs: &Inputs<'_>) -> Result<Stop, String> {
         },
         |low| low.at,
     );
-    let estimate = match flushed.or(from_stream.as_ref().map(|s| s.seen)) {
+    let estimate = match flushed.or_else(|| last_part(inputs)).or(from_stream.as_ref().map(|s| s.seen)) {
         Some(flushed) => (flushed + Nanos((upper.seen - flushed).0 / 2)).min(flushed + SYNC),
         None => upper.seen - SYNC,
     };
@@ -154,6 +154,14 @@ fn last_rest_received(inputs: &Inputs<'_>, why: &mut Vec<String>) -> Option<Boun
 fn last_answer(inputs: &Inputs<'_>, until: Timestamp) -> Option<Bound> {
     let (point, moment, sent) = super::client::last_answered(inputs, until)?;
     Some(inputs.not_before(point, moment, sent, "last answer of the VM at the client before the stop"))
+}
+
+/// When the last pre-copy byte passed the source; it may have waited in the send buffer.
+fn last_part(inputs: &Inputs<'_>) -> Option<Timestamp> {
+    inputs.by_role(Role::Source).find_map(|(_, p)| {
+        let mark = p.migration?.timeline.last_part.filter(Mark::is_exact)?;
+        Some(p.reference(mark.at.at))
+    })
 }
 
 /// When QEMU flushed the end of pre-copy, if that went out by itself: the guest ran then, unless the send buffer held it back.

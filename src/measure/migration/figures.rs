@@ -1,6 +1,7 @@
 //! Bytes and pages.
 
 use super::View;
+use super::repeats::repeats;
 use crate::app::migration::{Channel, ChannelKind, Observed, RamCount};
 use crate::model;
 
@@ -84,7 +85,7 @@ fn total(o: &Observed) -> RamCount {
     all
 }
 
-/// Pages, if every record was read.
+/// Pages, if every record was read. Those that QEMU queued twice on its multifd channels count once, as in QMP's figures.
 pub(super) fn pages(best: &View<'_>) -> model::Pages {
     let o = best.observed;
     let ram_total_bytes = o.channels.iter().find_map(|c| c.report.ram_total);
@@ -95,18 +96,29 @@ pub(super) fn pages(best: &View<'_>) -> model::Pages {
         let why = Some("the main connection was not captured".to_owned());
         return model::Pages { ram_total_bytes, why, ..model::Pages::default() };
     }
-    let all = total(o);
+    let mut all = total(o);
     let unique = unique(o);
-    let why =
-        unique.is_none().then(|| "the guest is larger than the set of pages that is kept: what was sent again is not known".to_owned());
+    let mut why = Vec::new();
+    if unique.is_none() {
+        why.push("the guest is larger than the set of pages that is kept: what was sent again is not known");
+    }
+    let repeats = repeats(o);
+    for repeat in repeats.iter().flatten() {
+        let count = if repeat.compressed { &mut all.compressed } else { &mut all.normal };
+        *count = count.saturating_sub(1);
+    }
+    if repeats.is_none() {
+        why.push("there are more multifd packets than are kept: pages that QEMU queued twice count twice");
+    }
     model::Pages {
         normal: Some(all.normal),
         zero: Some(all.zero),
         xbzrle: Some(all.xbzrle),
         compressed: Some(all.compressed),
         resent: unique.map(|u| all.pages().saturating_sub(u)),
+        repeated: repeats.map(|r| r.len() as u64),
         ram_total_bytes,
-        why,
+        why: (!why.is_empty()).then(|| why.join("; ")),
     }
 }
 

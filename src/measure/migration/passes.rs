@@ -4,7 +4,8 @@
 //! whose time they fall. Estimates, all of them: QEMU looks for dirty pages before a scan ends.
 
 use super::View;
-use crate::app::migration::{PassCount, RamCount};
+use super::repeats::{Repeat, repeats};
+use crate::app::migration::{Channel, PassCount, RamCount};
 use crate::base::time::Timestamp;
 use crate::model;
 
@@ -15,9 +16,10 @@ pub(super) fn passes(best: &View<'_>) -> Vec<model::Pass> {
     let o = best.observed;
     let Some(leader) = o.channels.iter().max_by_key(|c| c.report.ram.bytes) else { return Vec::new() };
     let whole = o.damage().is_none();
-    let mut list: Vec<PassCount> = leader.report.passes.clone();
+    let repeats = repeats(o).unwrap_or_default();
+    let mut list = counted_once(leader, &repeats);
     for other in o.channels.iter().filter(|c| c.flow != leader.flow) {
-        for pass in &other.report.passes {
+        for pass in &counted_once(other, &repeats) {
             add(&mut list, pass);
         }
     }
@@ -46,6 +48,18 @@ pub(super) fn passes(best: &View<'_>) -> Vec<model::Pass> {
             }
         })
         .collect()
+}
+
+/// The passes of a channel without the pages that QEMU queued twice; their bytes stay.
+fn counted_once(channel: &Channel, repeats: &[Repeat]) -> Vec<PassCount> {
+    let mut passes = channel.report.passes.clone();
+    for repeat in repeats.iter().filter(|r| r.flow == channel.flow) {
+        if let Some(pass) = passes.iter_mut().rev().find(|p| p.offset <= repeat.offset) {
+            let count = if repeat.compressed { &mut pass.sent.compressed } else { &mut pass.sent.normal };
+            *count = count.saturating_sub(1);
+        }
+    }
+    passes
 }
 
 /// Adds a pass of another channel to the one that it overlaps most.

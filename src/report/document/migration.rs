@@ -150,6 +150,10 @@ fn volume(migration: &Migration, n: usize, words: Words) -> Table {
         let cell = table.known(value, bytes.why.as_deref(), words, |v| words.bytes(v).text());
         table.row(vec![Cell::label(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
     }
+    if let Some(repeated) = pages.repeated.filter(|r| *r > 0) {
+        let key = "pages.repeated";
+        table.row(vec![Cell::label(words.t(key)), Cell::number(words.count(repeated)), Cell::text(words.name("meaning", key))]);
+    }
     let rows = [
         ("pages.normal", pages.normal),
         ("pages.zero", pages.zero),
