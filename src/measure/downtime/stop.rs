@@ -50,7 +50,7 @@ pub(super) fn stop(inputs: &Inputs<'_>) -> Result<Stop, String> {
         },
         |low| low.at,
     );
-    let estimate = match flushed.or_else(|| last_part(inputs)).or(from_stream.as_ref().map(|s| s.seen)) {
+    let estimate = match flushed.or(last_part(inputs).max(from_stream.as_ref().map(|s| s.seen))) {
         Some(flushed) => (flushed + Nanos((upper.seen - flushed).0 / 2)).min(flushed + SYNC),
         None => upper.seen - SYNC,
     };

@@ -108,7 +108,7 @@ impl Point {
         let packet = self.packet(us, Link::default(), Net::Other, Transport::Tcp(tcp), len);
         self.pace.packet(&packet, STREAM, Side::Client);
         if let Some(acked) = acked_us {
-            let tcp = Tcp { ack: seq + len, flags: Tcp::ACK, ..Tcp::default() };
+            let tcp = Tcp { ack: seq + len, flags: Tcp::ACK, window: 500, ..Tcp::default() };
             let packet = self.packet(acked, Link::default(), Net::Other, Transport::Tcp(tcp), 0);
             self.pace.packet(&packet, STREAM, Side::Server);
         }
