@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lmpcap::base::net::Side;
-use lmpcap::testkit::fuzz::encode;
+use lmpcap::testkit::fuzz::{TARGETS, encode};
 use lmpcap::testkit::migration::{Stream, answer, multifd_hello, multifd_packet};
 
 fn main() {
@@ -14,6 +14,11 @@ fn main() {
         fs::create_dir_all(&folder).expect("the folder can be made");
         fs::write(folder.join(name), bytes).expect("the seed can be written");
     };
+    for target in TARGETS {
+        for (n, seed) in (target.seeds)().iter().enumerate() {
+            put(target.name, &format!("seed-{n}"), seed);
+        }
+    }
     let lines = |bytes: &[u8]| bytes.chunks(1448).map(|b| (Side::Client, b.to_vec())).collect::<Vec<_>>();
     let mut precopy = lines(&Stream::sample().0.bytes);
     precopy.push((Side::Server, answer(1, &0u32.to_be_bytes())));

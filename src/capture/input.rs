@@ -43,6 +43,12 @@ pub(super) fn open(path: &Path, progress: Option<Arc<AtomicU64>>, threaded: bool
     decompressed(raw, threaded, path).map_err(|e| Error::io(path, "read", &e))
 }
 
+/// As [`open`] with the bytes at hand.
+#[cfg(any(test, feature = "testkit"))]
+pub(super) fn from_memory(bytes: Vec<u8>) -> io::Result<Input> {
+    decompressed(Cursor::new(bytes), false, Path::new("memory"))
+}
+
 fn decompressed(mut raw: impl Read + Send + 'static, threaded: bool, path: &Path) -> io::Result<Input> {
     let mut facts = FileFacts { path: path.display().to_string(), ..FileFacts::default() };
     let mut start = first(&mut raw)?;

@@ -8,6 +8,8 @@
 mod bpf;
 mod buffer;
 mod compressed;
+#[cfg(any(test, feature = "testkit"))]
+pub mod fuzzing;
 mod input;
 mod lz4;
 mod magic;

@@ -74,7 +74,7 @@ pub(super) fn read(path: &Path, run: &mut RunSpec) -> Result<()> {
 }
 
 /// Applies a description whose files lie in `folder`.
-pub(super) fn apply(text: &str, folder: &Path, run: &mut RunSpec) -> Result<()> {
+pub(crate) fn apply(text: &str, folder: &Path, run: &mut RunSpec) -> Result<()> {
     let described: Described = toml::from_str(text).map_err(|e| Error::new(format!("not a run description: {e}")))?;
     if let Some(name) = described.name {
         run.name = name;

@@ -17,6 +17,8 @@ use crate::base::role::Role;
 use crate::error::{Error, Result};
 
 pub use discover::{role_of_name, stem_of_name};
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) use file::apply as apply_description;
 pub use file::{RUN_FILE, parse_bandwidth};
 
 /// Scenarios of the experiments.

@@ -3,6 +3,11 @@
 //! Input for a stream parser is a row of items. Each begins with a byte: its lowest bit is the side, the next two say what comes:
 //! 0 and 1 bytes, 2 bytes that are missing (bit 3: cut by the snap length), 3 a FIN. Two bytes of length follow (little-endian), then the bytes.
 
+mod captures;
+mod conversation;
+pub mod seeds;
+mod texts;
+
 use std::net::IpAddr;
 
 use super::parser::{Feed, Line, moment};
@@ -10,6 +15,39 @@ use crate::app::migration::MigrationEvent;
 use crate::app::{DatagramProtocol, Event, Protocol};
 use crate::base::net::{Endpoint, Side};
 use crate::flow::{EndOfStream, FlowKey, GapReason};
+
+/// A target that is no parser of the application layer. [`TARGETS`] lists them.
+pub struct Target {
+    /// Name of its program in `fuzz/fuzz_targets` and of its folder of seeds.
+    pub name: &'static str,
+    /// Takes one input; panics when it finds a fault.
+    pub run: fn(&[u8]),
+    /// Inputs to start from.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// The ways by which foreign bytes come in, besides the parsers of streams and datagrams.
+pub const TARGETS: &[Target] = &[
+    Target { name: "capture", run: captures::read, seeds: seeds::captures },
+    Target { name: "compressed", run: captures::read_compressed, seeds: seeds::compressed },
+    Target { name: "tcp", run: conversation::tcp, seeds: seeds::streams },
+    Target { name: "hls", run: texts::hls, seeds: seeds::playlists },
+    Target { name: "dash", run: texts::dash, seeds: seeds::manifests },
+    Target { name: "mp4", run: texts::mp4, seeds: seeds::mp4 },
+    Target { name: "run_toml", run: texts::run_toml, seeds: seeds::run_toml },
+    Target { name: "scale_toml", run: texts::scale_toml, seeds: seeds::scale_toml },
+    Target { name: "filter", run: texts::filter, seeds: seeds::filters },
+    Target { name: "arguments", run: texts::arguments, seeds: seeds::arguments },
+];
+
+/// Runs one input of the target of that name.
+///
+/// # Panics
+/// If there is no such target, and when it finds a fault.
+pub fn run_named(name: &str, input: &[u8]) {
+    let target = TARGETS.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("there is no fuzz target {name}"));
+    (target.run)(input);
+}
 
 /// Items of one input: keeps one run short.
 const ITEMS: usize = 4096;
@@ -57,7 +95,7 @@ pub fn encode(script: &[Line]) -> Vec<u8> {
     out
 }
 
-fn run(protocol: &Protocol, items: &[Item<'_>], cut: bool) -> Vec<Event> {
+fn play(protocol: &Protocol, items: &[Item<'_>], cut: bool) -> Vec<Event> {
     let mut feed = Feed::new((protocol.start)(&key(6)));
     for (n, item) in items.iter().enumerate() {
         match *item {
@@ -97,9 +135,9 @@ pub fn stream(protocol: &Protocol, data: &[u8]) {
             }
         }
     }
-    let events = run(protocol, &items, false);
+    let events = play(protocol, &items, false);
     if items.iter().all(|i| matches!(i, Item::Bytes(..))) && !lost(&events) {
-        let cut = run(protocol, &items, true);
+        let cut = play(protocol, &items, true);
         assert_eq!(format!("{events:?}"), format!("{cut:?}"), "{}: a cut changes the events", protocol.name);
     }
 }
