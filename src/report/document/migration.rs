@@ -150,10 +150,6 @@ fn volume(migration: &Migration, n: usize, words: Words) -> Table {
         let cell = table.known(value, bytes.why.as_deref(), words, |v| words.bytes(v).text());
         table.row(vec![Cell::label(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
     }
-    if let Some(repeated) = pages.repeated.filter(|r| *r > 0) {
-        let key = "pages.repeated";
-        table.row(vec![Cell::label(words.t(key)), Cell::number(words.count(repeated)), Cell::text(words.name("meaning", key))]);
-    }
     let rows = [
         ("pages.normal", pages.normal),
         ("pages.zero", pages.zero),
@@ -165,6 +161,10 @@ fn volume(migration: &Migration, n: usize, words: Words) -> Table {
     for (key, value) in rows {
         let cell = table.known(value, pages.why.as_deref(), words, |v| words.count(v));
         table.row(vec![Cell::label(words.t(key)), cell, Cell::text(words.name("meaning", key))]);
+    }
+    if let Some(repeated) = pages.repeated.filter(|r| *r > 0) {
+        let key = "pages.repeated";
+        table.row(vec![Cell::label(words.t(key)), Cell::number(words.count(repeated)), Cell::text(words.name("meaning", key))]);
     }
     let ram = table.known(pages.ram_total_bytes, pages.why.as_deref(), words, |v| words.bytes(v).text());
     table.row(vec![Cell::label(words.t("pages.ram-total")), ram, Cell::text(words.t("meaning.pages.ram-total"))]);
