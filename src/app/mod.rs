@@ -4,6 +4,7 @@
 
 pub mod dispatch;
 pub mod http;
+pub mod libvirt;
 pub mod migration;
 pub mod nbd;
 pub mod quic;
@@ -85,6 +86,8 @@ pub struct DatagramProtocol {
 pub enum Event {
     /// Of a migration.
     Migration(migration::MigrationEvent),
+    /// A call of libvirt's RPC.
+    Libvirt(libvirt::Call),
     /// Of HTTP.
     Http(http::HttpEvent),
     /// Of TLS.
@@ -102,6 +105,7 @@ pub const PROTOCOLS: &[Protocol] = &[
     migration::qemu::RECOVERY,
     migration::hypervisors::GREETED,
     nbd::NBD,
+    libvirt::LIBVIRT,
     video::rtsp::RTSP,
     http::HTTP,
     http::HTTP2,

@@ -173,3 +173,9 @@ pub const VIDEO_GAPS: usize = 1000;
 pub const MIGRATION_PACKETS: usize = 65_536;
 /// Bursts of data kept per multifd channel; the newest matter for the switch-over.
 pub const MIGRATION_BURSTS: usize = 4096;
+/// Calls of libvirt's RPC that wait for a reply on one connection: beyond them the oldest counts as unanswered.
+pub const LIBVIRT_CALLS: usize = 64;
+/// Bytes kept of a libvirt message: an address or an error stands behind a cookie of a few KiB of XML.
+pub const LIBVIRT_BODY: usize = 64 * 1024;
+/// Steps of the control timeline of one point; those beyond are counted.
+pub const CONTROL_STEPS: usize = 4096;

@@ -1,5 +1,6 @@
 //! From what the points say to the report.
 
+mod control;
 mod migrations;
 mod paths;
 mod web;
@@ -232,6 +233,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
     }
     web::fill(&mut report, &points, &vm);
     report.services = points.iter().flat_map(|p| services_of(p, &phases)).collect();
+    report.control = control::timeline(&points);
     report.flows = flows_of(&points);
     report.coverage = coverage_of(&points, &views);
     report.anomalies = anomalies_of(&points);
@@ -399,6 +401,7 @@ fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
         let meter = &point.result.state.meter;
         all.note_many("flows_folded", meter.folded, Place::default());
         all.note_many("time_outside_windows", meter.outside, Place::default());
+        all.note_many("control_steps_left_out", point.result.state.ledgers.steps_left_out, Place::default());
         all.note_many("events_of_forgotten_flows", point.result.state.ledgers.orphans, Place::default());
         for (kind, counted) in all.iter() {
             let entry =

@@ -2,11 +2,13 @@
 
 use crate::app::Event;
 use crate::app::dispatch::Tagged;
+use crate::app::libvirt::Call;
 use crate::app::migration::ledger::MigrationLedger;
 use crate::app::migration::watch::ConnectionWatch;
 use crate::app::migration::{MigrationEvent, Step};
 use crate::app::web::WebLedger;
-use crate::flow::FlowTable;
+use crate::base::limits::CONTROL_STEPS;
+use crate::flow::{FlowKey, FlowTable};
 use crate::measure::pace::Pace;
 
 /// One ledger per protocol family.
@@ -14,6 +16,10 @@ use crate::measure::pace::Pace;
 pub struct Ledgers {
     /// Migration streams.
     pub migration: MigrationLedger,
+    /// Calls of libvirt's RPC.
+    pub libvirt: Vec<(FlowKey, Call)>,
+    /// Steps of the control timeline beyond [`CONTROL_STEPS`].
+    pub steps_left_out: u64,
     /// HTTP, TLS, QUIC and media.
     pub web: WebLedger,
     /// Events of conversations that the table no longer knew.
@@ -40,6 +46,8 @@ impl Ledgers {
                     }
                     self.migration.event(flow, &key, event);
                 }
+                Event::Libvirt(call) if self.libvirt.len() < CONTROL_STEPS => self.libvirt.push((key, call)),
+                Event::Libvirt(_) => self.steps_left_out += 1,
                 event @ (Event::Http(_) | Event::Tls(_) | Event::Quic(_) | Event::Media(_)) => self.web.event(flow, event),
             }
         }

@@ -73,7 +73,7 @@ pub struct Channel {
 impl Channel {
     /// When it began: its SYN, else its first byte.
     pub fn start(&self) -> Option<Moment> {
-        self.facts.and_then(|f| f.syn).or(self.report.timeline.first_byte.map(|m| m.at))
+        self.facts.filter(|_| !self.report.tunnelled).and_then(|f| f.syn).or(self.report.timeline.first_byte.map(|m| m.at))
     }
 
     /// When the last was heard of it.
@@ -298,7 +298,8 @@ fn home_of_storage(found: &[Observed], storage: &Storage) -> Option<usize> {
 fn alone(channel: Channel) -> Observed {
     let report = &channel.report;
     let mut timeline = report.timeline;
-    if let Some(facts) = &channel.facts {
+    // The opening and closing of a connection that a tunnel shares with other calls say nothing of the stream.
+    if let Some(facts) = channel.facts.as_ref().filter(|_| !report.tunnelled) {
         let sides = [facts.sides[report.sender.index()], facts.sides[report.sender.other().index()]];
         timeline.syn = facts.syn;
         timeline.fin = report.fins[0].or(sides[0].fin);

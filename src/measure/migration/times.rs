@@ -35,7 +35,9 @@ pub(super) fn times(sent: &View<'_>) -> Times {
     let last_heard = sent.observed.channels.iter().filter_map(|c| c.end()).map(|m| m.at).max();
     let end = t.shut.map(|m| m.at).or(closed).or(last_byte).or(last_heard).map(at);
     let over = t.shut.is_some() || closed.is_some();
-    let total = match (t.syn, t.shut.map(|m| m.at), last_byte) {
+    // A tunnel was open before: QEMU is told to migrate when its stream is, and writes at once.
+    let syn = t.syn.or(t.first_byte.map(|m| m.at).filter(|_| sent.observed.tunnelled()));
+    let total = match (syn, t.shut.map(|m| m.at), last_byte) {
         (Some(syn), Some(shut), _) => {
             let after = t.fin.map_or(shut + AFTER_LAST, |f| f.at.max(shut));
             // The thread that waits for SHUT, then the one that ends the migration.
@@ -49,7 +51,7 @@ pub(super) fn times(sent: &View<'_>) -> Times {
         }
         _ => None,
     };
-    let setup = t.syn.zip(t.setup_end).map(|(syn, end)| (end.at.at - syn.at).ms());
+    let setup = syn.zip(t.setup_end).map(|(syn, end)| (end.at.at - syn.at).ms());
     Times { start: first.map(|m| at(m.at)), end, total, setup }
 }
 
