@@ -333,6 +333,59 @@ fn pages_and_bytes_of_a_whole_stream_equal_qmps() {
 }
 
 #[test]
+fn a_tunnelled_stream_is_counted_as_qmp_counts_it() {
+    let Some(run) = common::capture("libvirt-tunnelled") else { return };
+    let (report, truth) = (report(&run), truth(&run));
+    let migrations = report["migrations"].as_array().unwrap();
+    assert_eq!(migrations.len(), 1);
+    let (migration, said) = (&migrations[0], &truth["query_migrate"]);
+    assert_eq!(migration["transport"], serde_json::json!(["tunnelled"]));
+    assert_eq!((&migration["decoded"], &migration["bytes"]["unnamed"]), (&Value::Bool(true), &Value::from(0)));
+    assert_eq!((&migration["pages"]["normal"], &migration["pages"]["zero"]), (&said["ram"]["normal"], &said["ram"]["duplicate"]));
+    assert_eq!(migration["bytes"]["ram"], said["ram"]["transferred"]);
+    let (total, told) = (migration["total_ms"]["estimate"].as_f64().unwrap(), said["total-time"].as_f64().unwrap());
+    assert!((total - told).abs() <= 20.0, "{total}, QEMU says {told}");
+}
+
+/// Calls of libvirt as tshark lists them in a capture's `wire.txt` or README: each is on the control timeline, at the time of its frame.
+#[test]
+fn calls_of_libvirt_are_where_tshark_sees_them() {
+    if !common::has("tshark", "tshark") {
+        return;
+    }
+    for (name, file) in [("libvirt-tunnelled", "source.pcap.zst"), ("libvirt-any", "source.pcap.zst")] {
+        let Some(run) = common::capture(name) else { return };
+        let report = report(&run);
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("source.pcap");
+        let out = Command::new("zstd").arg("-dqc").arg(run.join(file)).output().unwrap();
+        std::fs::write(&plain, out.stdout).unwrap();
+        // Program, procedure and type of each message that begins a segment on the port of libvirt.
+        let filter = "tcp.port == 16509 && tcp.len >= 28";
+        let fields = ["-T", "fields", "-e", "frame.time_epoch", "-e", "tcp.dstport", "-e", "tcp.payload"];
+        let mut tshark = Command::new("tshark");
+        let lines = common::stdout(tshark.arg("-r").arg(&plain).args(["-Y", filter]).args(fields));
+        let finish: Vec<f64> = lines
+            .lines()
+            .filter_map(|line| {
+                let columns: Vec<&str> = line.split('\t').collect();
+                let head = columns.get(2)?.get(8..48)?;
+                // remote, version 1, FINISH3_PARAMS (306), CALL.
+                (head.starts_with("20008086000000010000013200000000")).then(|| columns[0].parse().ok()).flatten()
+            })
+            .collect();
+        let steps = report["control"].as_array().unwrap();
+        let found: Vec<&Value> = steps.iter().filter(|s| s["what"] == "DOMAIN_MIGRATE_FINISH3_PARAMS").collect();
+        assert_eq!(found.len(), 1, "{name}: {steps:#?}");
+        assert!(finish.iter().any(|t| (t - epoch(&found[0]["time"])).abs() <= 0.001), "{name}: {finish:?}, {}", found[0]);
+        assert!(found[0]["ms"].as_f64().unwrap() > 0.0);
+        for what in ["AUTH_LIST", "CONNECT_OPEN", "CONNECT_CLOSE"] {
+            assert!(steps.iter().any(|s| s["what"] == what), "{name}: {what}");
+        }
+    }
+}
+
+#[test]
 fn losses_from_the_client_equal_the_networks_own_counter() {
     let Some(folder) = common::capture("lossy") else { return };
     let (report, truth) = (report(&folder), truth(&folder));

@@ -116,8 +116,9 @@ fn last_rest(inputs: &Inputs<'_>) -> Option<Bound> {
         migration
             .channels
             .iter()
-            // What leaves on channels beside the main one may be of after the stop: their pages go ahead of the main channel's word.
-            .filter(|c| !matches!(c.report.kind, ChannelKind::Multifd(_) | ChannelKind::Preempt))
+            // What leaves on channels beside the main one may be of after the stop: their pages go ahead of the main channel's word. What a
+            // tunnel carries leaves when the daemon in between comes to it.
+            .filter(|c| !c.report.tunnelled && !matches!(c.report.kind, ChannelKind::Multifd(_) | ChannelKind::Preempt))
             .filter_map(|c| p.pace.of(c.flow)?.lanes[c.report.sender.index()].rested_before(before, Nanos(0)))
             .max_by_key(|m| m.at)
             .map(|m| inputs.not_before(i, m, m.at, "last pre-copy segment that left after a rest"))
@@ -139,8 +140,9 @@ fn last_rest_received(inputs: &Inputs<'_>, why: &mut Vec<String>) -> Option<Boun
         migration
             .channels
             .iter()
-            // What leaves on channels beside the main one may be of after the stop: their pages go ahead of the main channel's word.
-            .filter(|c| !matches!(c.report.kind, ChannelKind::Multifd(_) | ChannelKind::Preempt))
+            // What leaves on channels beside the main one may be of after the stop: their pages go ahead of the main channel's word. What a
+            // tunnel carries leaves when the daemon in between comes to it.
+            .filter(|c| !c.report.tunnelled && !matches!(c.report.kind, ChannelKind::Multifd(_) | ChannelKind::Preempt))
             .filter_map(|c| p.pace.of(c.flow)?.lanes[c.report.sender.index()].rested_before(before, LONG_REST))
             .max_by_key(|m| m.at)
             .map(|m| inputs.not_before(i, m, m.at - way, "last pre-copy segment that came after a rest"))
