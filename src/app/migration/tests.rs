@@ -215,6 +215,21 @@ fn damage_of_any_kind_is_survived() {
 }
 
 #[test]
+fn a_footer_alone_shows_a_stream_on_its_port() {
+    let key = |port| {
+        let end = |last, port| Endpoint { ip: std::net::IpAddr::from([10, 0, 0, last]), port };
+        FlowKey { proto: 6, client: end(11, 40_000), server: end(12, port) }
+    };
+    let resync = |port, bytes: &[u8]| QEMU.resync.unwrap()(&key(port), SOURCE, bytes);
+    assert_eq!(resync(49_152, &[0x7e, 0, 0, 0, 2]), crate::app::Probe::Yes);
+    assert_eq!(resync(49_152, &[0x7e, 9, 0, 0, 2]), crate::app::Probe::No);
+    assert_eq!(resync(443, &[0x7e, 0, 0, 0, 2]), crate::app::Probe::No);
+    let mut both = vec![0x7e, 0, 0, 0, 2, 2, 0, 0, 0, 2];
+    both.extend(0x5008_u64.to_be_bytes());
+    assert_eq!(resync(443, &both), crate::app::Probe::Yes);
+}
+
+#[test]
 fn after_a_hole_the_end_is_found_again() {
     // A packet with pages is lost: device state and the end are still read, and what is not known is said.
     let (stream, _) = Stream::sample();

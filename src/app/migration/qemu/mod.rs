@@ -18,7 +18,7 @@ use super::channel::{ChannelKind, ChannelReport};
 use super::feed::Feed;
 use super::timeline::Mark;
 use super::{MigrationEvent, Step};
-use crate::app::{Event, Probe, Protocol, StreamParser};
+use crate::app::{Event, Probe, Protocol, StreamParser, services};
 use crate::base::emit::Emit;
 use crate::base::net::Side;
 use crate::flow::{EndOfStream, FlowKey, GapReason, Moment, Need};
@@ -229,9 +229,14 @@ fn probe_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
     super::prefix(bytes, b"QEVM\0\0\0\x03")
 }
 
-/// The footer of a section and a further part of the same one: QEMU flushes before the footer, so both begin a segment.
-fn resync_main(_key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
+/// The footer of a section and a further part of the same one: QEMU flushes before the footer, so both begin a segment. Where it rests
+/// after the part, the footer goes alone; five bytes are believed only on a port of migrations.
+fn resync_main(key: &FlowKey, _side: Side, bytes: &[u8]) -> Probe {
     let Some((footer, part)) = bytes.split_at_checked(5) else { return Probe::No };
+    if part.is_empty() {
+        let port = services::by_port(key.proto, key.server.port).is_some_and(|s| s.class == services::Class::Migration);
+        return if port && footer[..3] == [format::section::FOOTER, 0, 0] { Probe::Yes } else { Probe::No };
+    }
     let Some(word) = part.get(5..13).and_then(|b| b.first_chunk::<8>()).map(|b| u64::from_be_bytes(*b)) else { return Probe::No };
     let same = footer[0] == format::section::FOOTER && part[0] == format::section::PART && footer[1..] == part[1..5];
     let flags = word & 0xfff & !format::ram::CONTINUE;
