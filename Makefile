@@ -44,5 +44,15 @@ bench: build
 	test -f $(CORPUS)/points/destination.pcap || $(CARGO) bench --locked --all-features --bench corpus -- $(abspath $(SHARED)) $(abspath $(CORPUS))
 	python3 benches/run.py $(LMPCAP) $(CORPUS) benches/RESULTS.md
 
+## fuzz-smoke: each fuzz target for a minute (needs nightly Rust and cargo-fuzz); FUZZ_SECONDS=1800 for longer
+FUZZ_SECONDS ?= 60
+fuzz-smoke: setup
+	@cargo +nightly fuzz --version >/dev/null || { echo "fuzzing needs: rustup toolchain install nightly; cargo install cargo-fuzz --locked" >&2; exit 1; }
+	$(CARGO) +nightly run --quiet --manifest-path fuzz/Cargo.toml --bin seeds -- fuzz/corpus
+	for target in $$($(CARGO) +nightly fuzz list | grep -vx seeds); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1000 || exit 1; \
+	done
+
 clean:
 	$(CARGO) clean

@@ -382,9 +382,12 @@ impl<S: Passages> Joiner<S> {
             if age <= if pressed { SHORT_HORIZON } else { HORIZON } {
                 return;
             }
-            if !self.clocks.all_related() && !pressed && self.points.iter().any(|p| !p.ended) {
+            if !self.clocks.all_related() && self.points.iter().any(|p| !p.ended) {
                 // An unrelated clock may yet turn out to have seen it.
-                return;
+                if !pressed {
+                    return;
+                }
+                self.hurried = true;
             }
             self.judge(point, slot, true);
         }
