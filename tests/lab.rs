@@ -144,11 +144,11 @@ fn compressed() {
     let said = &made.said()["compression"];
     assert_eq!(count(&pages["normal"]), made.ram("normal"), "normal pages");
     // At each flush QEMU 7.2 counts every idle thread once more, as it last was: a compressed page of -8 bytes, or a zero page
-    // (`flush_compressed_data`). Only what it says of compressed bytes shows how often.
+    // (`flush_compressed_data`): up to eight of them, ten times a second. So its counts are above what it sent, by a few percent at most.
     let (compressed, told) = (count(&pages["compressed"]), said["pages"].as_u64().unwrap());
-    assert!(compressed <= told && (told - compressed) * 100 <= told, "compressed pages: {compressed}, QEMU says {told}");
+    assert!(compressed <= told && (told - compressed) * 20 <= told, "compressed pages: {compressed}, QEMU says {told}");
     let (zero, told) = (count(&pages["zero"]), made.ram("duplicate"));
-    assert!(zero <= told && (told - zero) * 100 <= told, "zero pages: {zero}, QEMU says {told}");
+    assert!(zero <= told && (told - zero) * 20 <= told, "zero pages: {zero}, QEMU says {told}");
 }
 
 #[test]
