@@ -193,7 +193,7 @@ fn destination_killed() {
 
 #[test]
 fn there_and_back() {
-    let Some(made) = lab::migration(&["--dirty", "500", "--back", "--scenario", "hls"], true) else { return };
+    let Some(made) = lab::migration(&["--dirty", "500", "--back", "--scenario", "hls"], false) else { return };
     let report = made.report();
     let all = report["migrations"].as_array().unwrap();
     assert_eq!(all.len(), 2);
