@@ -81,8 +81,6 @@ struct Half {
     tail: [u8; 4],
     /// Something of its body is missing.
     torn: bool,
-    /// The next header must be looked for.
-    lost: bool,
 }
 
 struct Tunnel {
@@ -226,16 +224,10 @@ impl Libvirt {
                 half.left = header.body;
                 half.current = Some(header);
                 half.head.clear();
-                half.lost = false;
-                used
-            }
-            None if half.lost => {
-                // One byte on.
-                half.head.remove(0);
                 used
             }
             None => {
-                half.lost = true;
+                // The way is lost: one byte on.
                 half.head.remove(0);
                 used
             }
@@ -294,7 +286,7 @@ impl StreamParser for Libvirt {
             tunnel.gap(when, missing, why, out);
         }
         let half = &mut self.halves[side.index()];
-        *half = Half { lost: true, ..Half::default() };
+        *half = Half::default();
         Need::More
     }
 
