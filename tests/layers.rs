@@ -16,7 +16,7 @@ const COMMON: [&str; 1] = ["error"];
 /// Files at the top that belong to no layer.
 const TOP: [&str; 3] = ["lib.rs", "main.rs", "error.rs"];
 /// Crates, and where alone they may be named.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("pcap", &["capture/bpf"]),
     ("flate2", &["capture/compressed", "app/http"]),
     ("zstd", &["capture/compressed"]),
@@ -26,6 +26,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("etherparse", &["decode", "testkit"]),
     ("polars", &["report", "study"]),
     ("plotters", &["report", "study"]),
+    ("docx_rs", &["report/docx.rs"]),
     ("chrono", &["base/time.rs"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -55,14 +55,20 @@ fn tree(svg: &str, faces: &[&[u8]]) -> Result<Tree> {
 /// # Errors
 /// `svg` is no SVG, or too large.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
+    picture(svg, SCALE).map(|(png, ..)| png)
+}
+
+/// The chart as PNG with `scale` pixels for each of its own, and its width and height.
+pub(super) fn picture(svg: &str, scale: f32) -> Result<(Vec<u8>, u32, u32)> {
     // The second font is for what the first one lacks.
     let tree = tree(svg, &[epaint_default_fonts::UBUNTU_LIGHT, epaint_default_fonts::HACK_REGULAR])?;
     let size = tree.size();
-    let scale = SCALE.min((PIXELS / (size.width() * size.height())).sqrt());
+    let scale = scale.min((PIXELS / (size.width() * size.height())).sqrt());
     let (width, height) = ((size.width() * scale) as u32, (size.height() * scale) as u32);
     let mut pixmap = Pixmap::new(width, height).ok_or_else(|| Error::new(format!("cannot draw a chart of {width} × {height} pixels")))?;
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
-    pixmap.encode_png().map_err(|error| Error::new(format!("cannot encode the chart as PNG: {error}")))
+    let png = pixmap.encode_png().map_err(|error| Error::new(format!("cannot encode the chart as PNG: {error}")))?;
+    Ok((png, width, height))
 }
 
 /// The chart as a PDF of one page; its text can be selected.

@@ -6,6 +6,7 @@
 
 pub mod chart;
 pub mod document;
+pub mod docx;
 pub mod draw;
 pub mod escape;
 pub mod headline;
@@ -56,6 +57,7 @@ pub const FORMATS: &[Format] = &[
     Format { name: "parquet", file: "parquet/", what: "tables for data frames, with a data dictionary", write: tables::write_parquet },
     Format { name: "markdown", file: "report.md", what: "everything, for people, as text with tables", write: markdown::write },
     Format { name: "latex", file: "latex/", what: "tables with booktabs and charts for a thesis", write: latex::write },
+    Format { name: "docx", file: "report.docx", what: "everything, for Word and LibreOffice", write: docx::write },
     Format { name: "svg", file: "charts/", what: "the charts, to edit", write: draw::write_svg },
     Format { name: "png", file: "charts/", what: "the charts, as pictures", write: draw::write_png },
     Format { name: "pdf", file: "charts/", what: "the charts, for print", write: draw::write_pdf },
