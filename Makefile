@@ -3,7 +3,7 @@
 CARGO ?= cargo
 LMPCAP := target/release/lmpcap
 
-.PHONY: demo test build setup lint doc lab-test bench fuzz-smoke clean
+.PHONY: demo test build setup lint doc lab-test bench fuzz-smoke deny msrv clean
 
 ## demo: analyze the run in captures/demo and write reports/demo
 demo: build
@@ -32,6 +32,16 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-features --all-targets -- -D warnings -A clippy::disallowed_methods -A clippy::disallowed_macros
+
+## deny: licences, sources and versions of all crates, and known faults of theirs where the network allows (cargo install cargo-deny --locked)
+deny:
+	$(CARGO) deny --locked check licenses bans sources
+	$(CARGO) deny --locked check advisories || echo "advisories were not checked: their database could not be had" >&2
+
+## msrv: everything compiles with the oldest Rust that Cargo.toml promises (rustup toolchain install it first)
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv: setup
+	$(CARGO) +$(MSRV) check --locked --all-features --all-targets
 
 ## doc: the documentation of the library
 doc:

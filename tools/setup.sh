@@ -41,7 +41,7 @@ if [ "${1:-}" = test ] && [ "${CI:-}" = true ] && command -v apt-get >/dev/null;
     missing=""
     for pair in tshark:tshark capinfos:wireshark-common tcpdump:tcpdump tcptrace:tcptrace chromium:chromium pdflatex:texlive-latex-recommended ffprobe:ffmpeg soffice:libreoffice-writer-nogui \
         zstd:zstd lz4:lz4 xz:xz-utils bzip2:bzip2 jq:jq ip:iproute2 nft:nftables ethtool:ethtool ping:iputils-ping curl:curl \
-        nginx:nginx-light qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio python3:python3 pip3:python3-pip; do
+        nginx:nginx-light qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio python3:python3 pip3:python3-pip c++:g++; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
     done
     ls /boot/vmlinuz-* >/dev/null 2>&1 || missing="$missing linux-image-amd64"
@@ -50,6 +50,7 @@ if [ "${1:-}" = test ] && [ "${CI:-}" = true ] && command -v apt-get >/dev/null;
         # shellcheck disable=SC2086
         apt_install $missing
     fi
+    command -v cargo-deny >/dev/null || cargo install -q cargo-deny --locked
     python3 -c 'import scipy' 2>/dev/null || apt_install python3-scipy
     python3 -c 'import scipy' 2>/dev/null || python3 -m pip install -q scipy
 fi
