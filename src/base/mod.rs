@@ -9,5 +9,6 @@ pub mod interval;
 pub mod limits;
 pub mod net;
 pub mod role;
+pub mod secret;
 pub mod seq;
 pub mod time;

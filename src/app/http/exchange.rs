@@ -175,8 +175,8 @@ impl Exchange {
         self.complete && self.status.is_some_and(|s| s >= 400)
     }
 
-    /// Method and path for people: `GET /index.html`.
+    /// Method and path for people, without secrets: `GET /index.html`.
     pub fn line(&self) -> String {
-        format!("{} {}", self.method.as_deref().unwrap_or("?"), self.target.path)
+        format!("{} {}", self.method.as_deref().unwrap_or("?"), self.target.shown())
     }
 }

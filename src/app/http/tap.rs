@@ -10,6 +10,7 @@ use crate::app::video::arrivals::Arrivals;
 use crate::app::video::mp4::{self, Mp4Walk};
 use crate::app::video::{Media, dash, hls};
 use crate::base::limits::{HTTP_BODY_PREFIX, MOOV_WINDOW, PLAYLIST_BYTES};
+use crate::base::secret;
 use crate::base::time::Timestamp;
 
 /// Bytes after which the kind of a body is decided: one transport stream packet and the sync byte of the next.
@@ -268,7 +269,8 @@ fn read_list(kind: &'static str, bytes: &[u8], compressed: Compression, base: &T
         "hls" => hls::parse(&bytes, base).map(Media::Hls),
         _ => dash::parse(&bytes, base).map(Media::Dash),
     };
-    read.unwrap_or_else(|why| Media::Unread(kind, why))
+    // A parser's message may quote what it read.
+    read.unwrap_or_else(|why| Media::Unread(kind, secret::text(&why)))
 }
 
 /// Undoes `Content-Encoding`, up to `most` bytes; `None` if that is not possible.

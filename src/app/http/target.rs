@@ -1,6 +1,9 @@
 //! What a request asks for: host and path. Queries may hold secrets; only their hash is kept, to tell two of them apart.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::base::secret;
 
 /// Host, path and the hash of the query of a URL.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord)]
@@ -51,6 +54,11 @@ impl Target {
             _ => true,
         };
         hosts && self.path == other.path && self.query == other.query
+    }
+
+    /// The path for people, without what looks like a secret.
+    pub fn shown(&self) -> Cow<'_, str> {
+        secret::path(&self.path)
     }
 
     /// Extension of the last part of the path, in lower case; empty if none.

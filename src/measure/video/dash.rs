@@ -8,6 +8,7 @@ use super::supply;
 use crate::app::http::Target;
 use crate::app::video::dash::{Found, Manifest, Segments};
 use crate::app::video::{Media, Mp4};
+use crate::base::secret;
 
 /// A manifest over all its versions.
 struct Presentation<'a> {
@@ -60,7 +61,7 @@ fn session(
     let (first, _) = mine.first()?;
     let mut out = Session::new(Kind::Dash, viewer.client, first.exchange.key.server.ip, first.asked);
     out.host = presentation.target.host.as_deref().map(str::to_owned);
-    out.path = Some(presentation.target.path.to_string());
+    out.path = Some(presentation.target.shown().into_owned());
     let mut fetches = Vec::new();
     let mut end = None;
     let mut scales: Vec<(String, u32, u32)> = Vec::new();
@@ -78,7 +79,7 @@ fn session(
         let single = matches!(of.segments, Segments::Single(_));
         out.pieces.push(Piece {
             seconds: seconds.filter(|_| fetch.ok() && !what.init),
-            variant: Some(of.id.clone()),
+            variant: Some(secret::path(&of.id).into_owned()),
             audio: of.kind == "audio",
             init: what.init,
             order,
@@ -128,7 +129,7 @@ fn unlisted(viewer: &mut Viewer<'_>) -> Option<Session> {
     let mut out = Session::new(Kind::Dash, viewer.client, first.exchange.key.server.ip, first.asked);
     let named = viewer.fetches.iter().find(|f| list(f)).unwrap_or(first);
     out.host = viewer.fetches.iter().filter(|f| list(f) || fragment(f)).find_map(|f| f.target().host.as_deref().map(str::to_owned));
-    out.path = Some(named.target().path.to_string()).filter(|p| !p.is_empty());
+    out.path = Some(named.target().shown().into_owned()).filter(|p| !p.is_empty());
     for fetch in viewer.fetches.iter() {
         if list(fetch) {
             out.playlists += 1;

@@ -171,7 +171,7 @@ fn session(part: &Part<'_, '_>, tracks: &[Track<'_>], viewer: &Viewer<'_>, conte
     let (_, first) = part.first()?;
     let mut out = Session::new(Kind::Hls, viewer.client, first.exchange.key.server.ip, first.asked);
     out.host = first.target().host.as_deref().map(str::to_owned);
-    out.path = Some(first.target().path.to_string());
+    out.path = Some(first.target().shown().into_owned());
     let mut used = Vec::new();
     let mut fetches = Vec::new();
     for (role, fetch) in part {
@@ -187,7 +187,7 @@ fn session(part: &Part<'_, '_>, tracks: &[Track<'_>], viewer: &Viewer<'_>, conte
         let variant = tracks[track].variant;
         out.pieces.push(Piece {
             seconds: entry.filter(|_| fetch.ok()).map(|e| e.seconds),
-            variant: Some(tracks[track].target.path.to_string()),
+            variant: Some(tracks[track].target.shown().into_owned()),
             audio: tracks[track].rendition,
             init,
             order,
@@ -220,7 +220,7 @@ fn session(part: &Part<'_, '_>, tracks: &[Track<'_>], viewer: &Viewer<'_>, conte
 /// A row of the table of segments, without what a playlist tells.
 pub(super) fn piece(fetch: &Fetch<'_>) -> Piece {
     Piece {
-        path: fetch.target().path.to_string(),
+        path: fetch.target().shown().into_owned(),
         asked: Some(fetch.asked),
         first_byte: fetch.first_byte,
         done: fetch.done(),
@@ -247,7 +247,7 @@ fn unlisted(viewer: &mut Viewer<'_>) -> Option<Session> {
     let mut out = Session::new(Kind::Hls, viewer.client, first.exchange.key.server.ip, begin);
     let named = viewer.fetches.iter().find(|f| list(f)).unwrap_or(first);
     out.host = first.target().host.as_deref().map(str::to_owned);
-    out.path = Some(named.target().path.to_string());
+    out.path = Some(named.target().shown().into_owned());
     out.playlists = lists as u64;
     out.pieces = segments.iter().map(|f| piece(f)).collect();
     out.bytes = out.pieces.iter().map(|p| p.bytes).sum();

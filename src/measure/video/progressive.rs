@@ -57,7 +57,7 @@ fn session(fetches: &[Fetch<'_>], viewer: &Viewer<'_>, context: &Context<'_>) ->
     let first = fetches.first()?;
     let mut out = Session::new(Kind::Progressive, viewer.client, first.exchange.key.server.ip, first.asked);
     out.host = first.target().host.as_deref().map(str::to_owned);
-    out.path = Some(first.target().path.to_string());
+    out.path = Some(first.target().shown().into_owned());
     let heads = || fetches.iter().filter_map(|f| if let Some(Media::Mp4(m)) = f.media() { Some(m) } else { None });
     let size = fetches.iter().find_map(|f| {
         f.exchange.content_range.and_then(|r| r.total).or(f.exchange.content_length.filter(|_| f.exchange.status == Some(200)))

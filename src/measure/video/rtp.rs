@@ -45,7 +45,7 @@ fn session(stream: &RtpStream, all: &[RtspSession], context: &Context<'_>) -> Op
     let mut out = Session::new(Kind::Rtp, receiver.ip, sender.ip, first);
     if let Some((rtsp, _)) = told {
         out.host = rtsp.url.as_ref().and_then(|u| u.host.as_deref()).map(str::to_owned);
-        out.path = rtsp.url.as_ref().map(|u| u.path.to_string());
+        out.path = rtsp.url.as_ref().map(|u| u.shown().into_owned());
         out.asked = rtsp.played.or(rtsp.asked).map_or(first, |m| on(m.at));
     } else {
         out.assumptions.push("Its pace and its clock are those of a picture.".to_owned());
