@@ -258,6 +258,10 @@ pub struct Pages {
     pub xbzrle: Option<u64>,
     /// Sent compressed.
     pub compressed: Option<u64>,
+    /// Bytes of the records of XBZRLE pages, heads included.
+    pub xbzrle_bytes: Option<u64>,
+    /// Bytes of the records of compressed pages, heads included; on multifd channels of their data alone.
+    pub compressed_bytes: Option<u64>,
     /// Records of pages that had been sent before.
     pub resent: Option<u64>,
     /// Pages that QEMU up to 8.0 queued twice on its multifd channels and sent once too often: in the bytes, in no other count of pages.

@@ -28,6 +28,23 @@ fn close(got: f64, want: f64, within: f64, what: &str) {
     assert!((got - want).abs() <= within, "{what}: {got}, QEMU says {want}");
 }
 
+/// A migration whose pause is told well enough to know what QEMU would call its downtime, and its report. On a busy machine the stop is
+/// sometimes not known to 20 ms; then there is no such figure, and another migration is made.
+fn precise(options: &[&str]) -> Option<(Made, Value)> {
+    for tries in 1.. {
+        let made = lab::migration(options, false)?;
+        let report = made.report();
+        let downtime = &only(&report)["downtime"];
+        if !downtime["qemu_ms"].is_null() || tries == 4 {
+            return Some((made, report));
+        }
+        assert!(downtime["why"].is_string(), "neither a figure nor a reason: {downtime:#}");
+        let start = &downtime["vm"]["ms"];
+        assert!(ms(&start["upper"]) - ms(&start["lower"]) > 20.0, "the pause is well known, QEMU's downtime is not: {downtime:#}");
+    }
+    None
+}
+
 /// What holds for each completed migration, whatever is known of its stream.
 fn completed(made: &Made, migration: &Value) {
     assert_eq!(made.said()["status"], "completed");
@@ -69,8 +86,7 @@ fn downtime(made: &Made, migration: &Value) {
 
 #[test]
 fn plain() {
-    let Some(made) = lab::migration(&["--dirty", "1500", "--return-path", "--scenario", "hls"], false) else { return };
-    let report = made.report();
+    let Some((made, report)) = precise(&["--dirty", "1500", "--return-path", "--scenario", "hls"]) else { return };
     let migration = only(&report);
     counted(&made, migration);
     same_pages(&made, migration);
@@ -89,8 +105,7 @@ fn plain() {
 
 #[test]
 fn multifd() {
-    let Some(made) = lab::migration(&["--dirty", "1500", "--multifd"], false) else { return };
-    let report = made.report();
+    let Some((made, report)) = precise(&["--dirty", "1500", "--multifd"]) else { return };
     let migration = only(&report);
     counted(&made, migration);
     downtime(&made, migration);
@@ -118,8 +133,7 @@ fn postcopy() {
 #[test]
 fn xbzrle() {
     let options = ["--touch", "400", "--xbzrle", "--bandwidth", "4", "--downtime-limit", "20"];
-    let Some(made) = lab::migration(&options, false) else { return };
-    let report = made.report();
+    let Some((made, report)) = precise(&options) else { return };
     let migration = only(&report);
     counted(&made, migration);
     same_pages(&made, migration);
@@ -131,12 +145,14 @@ fn xbzrle() {
     // sent at all since nothing had changed (`save_xbzrle_page`).
     let (sent, overflow) = (count(&migration["pages"]["xbzrle"]), cache["overflow"].as_u64().unwrap());
     assert!(0 < sent && sent <= said - overflow, "XBZRLE pages: {sent}, QEMU says {cache}");
+    // Its count of bytes has what was sent alone: records without their first word, and the size of a page for each that was sent whole.
+    let bytes = count(&migration["pages"]["xbzrle_bytes"]) - 8 * sent + 4096 * overflow;
+    assert_eq!(bytes, cache["bytes"].as_u64().unwrap(), "XBZRLE bytes: {migration:#}, QEMU says {cache}");
 }
 
 #[test]
 fn compressed() {
-    let Some(made) = lab::migration(&["--dirty", "1500", "--compress", "--bandwidth", "4"], false) else { return };
-    let report = made.report();
+    let Some((made, report)) = precise(&["--dirty", "1500", "--compress", "--bandwidth", "4"]) else { return };
     let migration = only(&report);
     counted(&made, migration);
     downtime(&made, migration);
@@ -147,6 +163,9 @@ fn compressed() {
     // (`flush_compressed_data`): up to eight of them, ten times a second. So its counts are above what it sent, by a few percent at most.
     let (compressed, told) = (count(&pages["compressed"]), said["pages"].as_u64().unwrap());
     assert!(compressed <= told && (told - compressed) * 20 <= told, "compressed pages: {compressed}, QEMU says {told}");
+    // An idle thread that is counted as a compressed page adds one page and takes 8 bytes from the sum: with 8 for each page the bytes are exact.
+    let size = said["compressed-size"].as_u64().unwrap();
+    assert_eq!(count(&pages["compressed_bytes"]), size.wrapping_add(8 * told), "compressed bytes: {pages}, QEMU says {said}");
     let (zero, told) = (count(&pages["zero"]), made.ram("duplicate"));
     assert!(zero <= told && (told - zero) * 20 <= told, "zero pages: {zero}, QEMU says {told}");
 }

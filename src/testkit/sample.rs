@@ -180,6 +180,8 @@ pub fn migration() -> Migration {
             normal: Some(22_873),
             zero: Some(110_212),
             xbzrle: Some(0),
+            xbzrle_bytes: Some(0),
+            compressed_bytes: Some(0),
             compressed: Some(0),
             resent: Some(4_126),
             repeated: Some(0),

@@ -34,6 +34,10 @@ pub struct RamCount {
     pub xbzrle: u64,
     /// Pages sent compressed.
     pub compressed: u64,
+    /// Bytes of the records of XBZRLE pages, heads included.
+    pub xbzrle_bytes: u64,
+    /// Bytes of the records of compressed pages, heads included; on a multifd channel of their data alone.
+    pub compressed_bytes: u64,
     /// Bytes of the records of pages (headers, names and data) and of the words that end SECTION_PARTs: what QEMU up to 8.0 counts as
     /// `transferred`. The list of blocks and the word that ends SECTION_END are not in it.
     pub bytes: u64,
@@ -51,6 +55,8 @@ impl RamCount {
         self.zero += other.zero;
         self.xbzrle += other.xbzrle;
         self.compressed += other.compressed;
+        self.xbzrle_bytes += other.xbzrle_bytes;
+        self.compressed_bytes += other.compressed_bytes;
         self.bytes += other.bytes;
     }
 }

@@ -200,7 +200,7 @@ impl Channel {
         let bytes = p.names_end - p.start + p.data;
         let mut sent = RamCount { zero: u64::from(p.zero), bytes, ..RamCount::default() };
         if p.compressed {
-            sent.compressed = u64::from(p.normal);
+            (sent.compressed, sent.compressed_bytes) = (u64::from(p.normal), p.data);
         } else {
             sent.normal = u64::from(p.normal);
         }

@@ -114,6 +114,8 @@ pub(super) fn pages(best: &View<'_>) -> model::Pages {
         normal: Some(all.normal),
         zero: Some(all.zero),
         xbzrle: Some(all.xbzrle),
+        xbzrle_bytes: Some(all.xbzrle_bytes),
+        compressed_bytes: Some(all.compressed_bytes),
         compressed: Some(all.compressed),
         resent: unique.map(|u| all.pages().saturating_sub(u)),
         repeated: repeats.map(|r| r.len() as u64),

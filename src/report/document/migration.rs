@@ -166,6 +166,11 @@ fn volume(migration: &Migration, n: usize, words: Words) -> Table {
         let key = "pages.repeated";
         table.row(vec![Cell::label(words.t(key)), Cell::number(words.count(repeated)), Cell::text(words.name("meaning", key))]);
     }
+    for (key, value) in [("pages.xbzrle-bytes", pages.xbzrle_bytes), ("pages.compressed-bytes", pages.compressed_bytes)] {
+        if let Some(bytes) = value.filter(|b| *b > 0) {
+            table.row(vec![Cell::label(words.t(key)), Cell::number(words.bytes(bytes).text()), Cell::text(words.name("meaning", key))]);
+        }
+    }
     let ram = table.known(pages.ram_total_bytes, pages.why.as_deref(), words, |v| words.bytes(v).text());
     table.row(vec![Cell::label(words.t("pages.ram-total")), ram, Cell::text(words.t("meaning.pages.ram-total"))]);
     table

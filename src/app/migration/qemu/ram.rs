@@ -181,9 +181,9 @@ impl Ram {
         match record.kind {
             Kind::Zero => sent.zero = 1,
             Kind::Page => sent.normal = 1,
-            Kind::Xbzrle => sent.xbzrle = 1,
+            Kind::Xbzrle => (sent.xbzrle, sent.xbzrle_bytes) = (1, record.len),
             Kind::Compressed => {
-                sent.compressed = 1;
+                (sent.compressed, sent.compressed_bytes) = (1, record.len);
                 self.passes.lose_order();
             }
             Kind::Flush => self.flushes += 1,

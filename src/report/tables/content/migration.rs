@@ -39,11 +39,13 @@ pub(super) fn migrations(report: &Report) -> Sheet {
         s.count(name, what, rows.iter().map(of));
     }
     s.text("bytes_why", "why a number of bytes is unknown", rows.iter().map(|m| m.bytes.why.clone()));
-    let pages: [Of; 7] = [
+    let pages: [Of; 9] = [
         ("normal_pages", "pages sent whole", |m| m.pages.normal),
         ("zero_pages", "pages sent as zero", |m| m.pages.zero),
         ("xbzrle_pages", "pages sent as a difference", |m| m.pages.xbzrle),
         ("compressed_pages", "pages sent compressed", |m| m.pages.compressed),
+        ("xbzrle_bytes", "bytes of the records of pages sent as a difference", |m| m.pages.xbzrle_bytes),
+        ("compressed_bytes", "bytes of the records of pages sent compressed", |m| m.pages.compressed_bytes),
         ("resent_pages", "records of pages that had been sent before", |m| m.pages.resent),
         ("repeated_pages", "pages that QEMU queued twice on multifd channels, in no other count", |m| m.pages.repeated),
         ("ram_total_bytes", "RAM that the stream announces", |m| m.pages.ram_total_bytes),
