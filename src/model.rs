@@ -31,6 +31,10 @@ pub struct Report {
     pub points: Vec<Point>,
     /// Migrations, in the order of their starts.
     pub migrations: Vec<Migration>,
+    /// What the client saw in a run without any trace of a migration: the longest time without an answer, and each service's. There only
+    /// where `migrations` is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downtime: Option<Downtime>,
     /// Quality of service per phase, service and path.
     pub qos: Vec<Qos>,
     /// HTTP exchanges.
@@ -51,6 +55,13 @@ pub struct Report {
     pub series: Series,
     /// Sentences that a reader should know before quoting a figure: what was hit, what is missing, what to do.
     pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// The downtime of each migration with its number; that of a run without one under number 0.
+    pub fn downtimes(&self) -> impl Iterator<Item = (u32, &Downtime)> {
+        self.migrations.iter().map(|m| (m.id, &m.downtime)).chain(self.downtime.iter().map(|d| (0, d)))
+    }
 }
 
 /// The tool.
@@ -182,7 +193,7 @@ pub struct Migration {
     pub outcome: String,
     /// How the outcome was told.
     pub outcome_why: Option<String>,
-    /// `content`, `port`: what gave it away.
+    /// `content`, `port`, `announcement`: what gave it away.
     pub detected_by: String,
     /// Sender.
     pub from: Node,
@@ -212,6 +223,16 @@ pub struct Migration {
     pub why_not_decoded: Option<String>,
     /// Downtime.
     pub downtime: Downtime,
+}
+
+impl Migration {
+    /// `detected_by` of a migration of which only the VM's announcement was captured.
+    pub const ANNOUNCED: &str = "announcement";
+
+    /// True if the VM runs elsewhere after it: it was completed, or only the VM's announcement was captured.
+    pub fn moved(&self) -> bool {
+        self.outcome == "completed" || self.detected_by == Self::ANNOUNCED
+    }
 }
 
 /// A node of a migration.

@@ -23,7 +23,7 @@ use crate::grade;
 use crate::join::clock_solve::Method;
 use crate::join::joiner::Joined;
 use crate::measure::meter::ChannelKey;
-use crate::measure::phase::Phases;
+use crate::measure::phase::{Phase, Phases};
 use crate::measure::roles::{RoleView, infer_roles};
 use crate::measure::rows::{self, View};
 use crate::measure::vm::{self, VmView};
@@ -211,13 +211,17 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
         ..Report::default()
     };
     report.points = points.iter().map(point_of).collect();
-    report.migrations = migrations::assemble(&points, &vm);
+    (report.migrations, report.downtime) = migrations::assemble(&points, &vm);
     let busy = report.migrations.iter().filter_map(migrations::span).collect();
     let phases = Phases::new(start.unwrap_or_default(), end.unwrap_or_default(), busy);
     let switch = report.migrations.iter().filter(|m| m.outcome == "completed").find_map(|m| Some(m.downtime.vm.end?.estimate));
     let context = rows::Context { vm_ips: &vm.ips, phases: &phases, switch, link_bps: run.link_bandwidth_bps };
     let views: Vec<View<'_>> = points.iter().filter_map(view_of).collect();
     report.qos = rows::rows(&views, &context);
+    if !phases.any_migration() && !report.migrations.is_empty() {
+        // It was announced; when it began is not known.
+        report.qos.retain(|row| row.phase == Phase::Whole.name());
+    }
     if let (Some(joined), Some(meter)) = (&read.joined, &read.paths) {
         paths::fill(&mut report.qos, &points, &vm, &report.migrations, &phases, joined, meter);
     }
@@ -285,7 +289,6 @@ fn point_of(point: &Known) -> model::Point {
 }
 
 fn services_of(point: &Known, phases: &Phases) -> Vec<model::Service> {
-    use crate::measure::phase::Phase;
     let meter = &point.result.state.meter;
     let width = meter.width();
     let mut by_name: BTreeMap<(String, bool), model::Service> = BTreeMap::new();

@@ -6,10 +6,13 @@
 //! - `network`: from the VM's last packet at the client to the first after ([`client`]).
 //! - `service`: the same per service and direction, several windows if there are several ([`client`]).
 //!
+//! Without a stream the VM's announcement tells where the pause lies, and without that the longest wait stands alone ([`alone`]).
+//!
 //! Assumptions: a frame's capture time is its time at that interface; the points' clocks are related within the stated uncertainty,
 //! which widens every bound that comes from another clock than the reference. Bias: a guest that neither sends nor is announced is
 //! seen late, so the end of its pause is overestimated; the interval says so.
 
+mod alone;
 mod client;
 mod evidence;
 mod resume;
@@ -30,6 +33,8 @@ use crate::base::time::{Nanos, Timestamp};
 use crate::flow::Moment;
 use crate::model;
 use evidence::Evidence;
+
+pub use alone::announced;
 
 /// What one capture point brings to the downtime of one migration.
 pub struct PointView<'a> {
@@ -71,9 +76,9 @@ pub struct Inputs<'a> {
     pub ips: &'a [IpAddr],
     /// How the migration ended, all points considered.
     pub outcome: Option<Outcome>,
-    /// End of the migration before this one, on the reference clock.
+    /// End of the migration (or announcement) before this one, on the reference clock.
     pub after: Option<Timestamp>,
-    /// Start of the migration after this one, on the reference clock.
+    /// Start of the migration (or announcement) after this one, on the reference clock.
     pub before: Option<Timestamp>,
     /// Start and end of the migration, on the reference clock; `None` if there was none.
     pub span: Option<(Timestamp, Timestamp)>,

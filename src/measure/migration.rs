@@ -10,7 +10,7 @@ mod phases;
 mod repeats;
 mod times;
 
-use crate::app::migration::Observed;
+use crate::app::migration::{Observed, Outcome};
 use crate::base::clock::ClockMap;
 use crate::base::net::Endpoint;
 use crate::base::role::Role;
@@ -73,6 +73,8 @@ impl Nodes {
     }
 }
 
+const NOT_CAPTURED: &str = "no migration stream was captured";
+
 /// Describes one migration; its downtime is left to [`super::downtime`].
 pub fn describe(id: u32, views: &[View<'_>], nodes: &Nodes) -> model::Migration {
     let Some(best) = best(views) else { return model::Migration { id, ..model::Migration::default() } };
@@ -107,6 +109,24 @@ pub fn describe(id: u32, views: &[View<'_>], nodes: &Nodes) -> model::Migration 
         phases: phases::phases(views, &sent),
         decoded: why.is_none(),
         why_not_decoded: why.map(str::to_owned),
+        ..model::Migration::default()
+    }
+}
+
+/// A migration of which only the VM's announcement was captured.
+pub fn announced(id: u32, downtime: model::Downtime) -> model::Migration {
+    let why = "no migration stream was captured: that the VM moved is told from its announcement (RARP)";
+    model::Migration {
+        id,
+        hypervisor: "unknown".to_owned(),
+        outcome: Outcome::Incomplete.name().to_owned(),
+        outcome_why: Some(why.to_owned()),
+        detected_by: model::Migration::ANNOUNCED.to_owned(),
+        bytes: model::MigrationBytes { why: Some(NOT_CAPTURED.to_owned()), ..Default::default() },
+        pages: model::Pages { why: Some(NOT_CAPTURED.to_owned()), ..Default::default() },
+        decoded: false,
+        why_not_decoded: Some(NOT_CAPTURED.to_owned()),
+        downtime,
         ..model::Migration::default()
     }
 }

@@ -41,8 +41,11 @@ pub fn all(report: &Report, words: Words) -> Vec<Chart> {
             if single { words.t(key).to_owned() } else { format!("{} ({} {})", words.t(key), words.t("migration"), migration.id) }
         };
         // The place in the list, not the migration's own number, makes the name: that is unique whatever the report says.
-        add(format!("downtime-{}", i + 1), of("figure.downtime"), downtime::draw(migration, report.run.end, words));
+        add(format!("downtime-{}", i + 1), of("figure.downtime"), downtime::draw(&migration.downtime, report.run.end, words));
         add(format!("passes-{}", i + 1), of("figure.passes"), passes::draw(migration, words));
+    }
+    if let Some(downtime) = &report.downtime {
+        add("downtime-0".into(), words.t("figure.downtime").into(), downtime::draw(downtime, report.run.end, words));
     }
     add("delay-cdf".into(), words.t("figure.delay-cdf").into(), cdf::draw(report, words));
     add("video-buffer".into(), words.t("figure.video-buffer").into(), buffer::draw(report, words));

@@ -1,7 +1,7 @@
 //! What matters most, in one sentence: how the migration ended and whether the VM answered after it.
 
 use super::words::Words;
-use crate::model::{Migration, Report, ServiceWindow};
+use crate::model::{Downtime, Migration, Report, ServiceWindow};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,18 +82,32 @@ pub fn after(migration: &Migration) -> After {
 pub fn headline(report: &Report, words: Words) -> Headline {
     match report.migrations.as_slice() {
         [] if report.coverage.packets == 0 => Headline { severity: Severity::Bad, text: words.t("headline.no-packets").to_owned() },
-        [] => Headline { severity: Severity::Notice, text: words.t("headline.no-migration").to_owned() },
+        [] => without_migration(report.downtime.as_ref(), words),
         [one] => of_one(one, words),
         many => of_many(many, words),
     }
 }
 
+fn without_migration(downtime: Option<&Downtime>, words: Words) -> Headline {
+    let network = downtime.map(|d| &d.network);
+    match network.map(|n| (n.recovered, &n.ms)) {
+        Some((Some(false), _)) => Headline { severity: Severity::Bad, text: words.t("headline.no-migration-never").to_owned() },
+        Some((_, Some(ms))) => {
+            let text = words.fill("headline.no-migration-network", &[("network", &words.ms_parts(ms).0)]);
+            Headline { severity: Severity::Notice, text }
+        }
+        _ => Headline { severity: Severity::Notice, text: words.t("headline.no-migration").to_owned() },
+    }
+}
+
 /// The sentence for one migration.
 pub fn of_one(migration: &Migration, words: Words) -> Headline {
-    let outcome = words.name("headline", &migration.outcome).into_owned();
+    let announced = migration.detected_by == Migration::ANNOUNCED;
+    let outcome = words.name("headline", if announced { "announced" } else { &migration.outcome }).into_owned();
     let worst = match migration.outcome.as_str() {
         "completed" => Severity::Good,
         "cancelled" => Severity::Notice,
+        _ if announced => Severity::Notice,
         _ => Severity::Bad,
     };
     match after(migration) {

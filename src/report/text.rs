@@ -1,5 +1,6 @@
 //! The summary for a terminal: at most [`LINES`] lines, at most `width` columns, what matters most first.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use super::escape::terminal;
@@ -8,7 +9,7 @@ use super::words::{Lang, Words};
 use super::{WriteOptions, output, qos};
 use crate::base::interval::Interval;
 use crate::error::Result;
-use crate::model::{Grade, Grades, Migration, Qos, Report, ServiceWindow, Window};
+use crate::model::{Downtime, Grade, Grades, Migration, Qos, Report, ServiceWindow, Window};
 use screen::{Screen, Style};
 
 mod screen;
@@ -28,7 +29,12 @@ pub fn summary(report: &Report, lang: Lang, width: usize, color: bool) -> String
     let mut out = Screen::new(width.max(40));
     head(report, words, &mut out);
     match report.migrations.as_slice() {
-        [] => {}
+        [] => {
+            if let Some(downtime) = &report.downtime {
+                out.blank();
+                alone(downtime, words, &mut out);
+            }
+        }
         [one] => {
             out.blank();
             in_detail(one, words, &mut out);
@@ -75,18 +81,16 @@ fn route(migration: &Migration) -> String {
 }
 
 fn in_detail(migration: &Migration, words: Words, out: &mut Screen) {
+    let announced = migration.detected_by == Migration::ANNOUNCED;
     let mode = migration.mode.as_deref().map_or_else(|| words.t("mode.unknown").into(), |mode| words.name("mode", mode));
     let parts = [format!("{} {mode}", words.name("hypervisor", &migration.hypervisor)), migration.transport.join("+"), route(migration)];
-    let about: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    // Of one that was only announced, nothing of this is known.
+    let about: Vec<String> = parts.into_iter().filter(|part| !announced && !part.is_empty()).collect();
     out.heading(words.t("text.migration"), &terminal(&about.join(", ")));
     let why = migration.outcome_why.as_deref().map(|why| format!(": {}", words.sentence(why))).unwrap_or_default();
     out.field(words.t("outcome"), Style::Plain, &terminal(&format!("{}{why}", words.name("outcome", &migration.outcome))), 3);
-    let total = migration.total_ms.as_ref().map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms_interval(ms));
-    out.field(words.t("total-time"), Style::Plain, &total, 1);
-    out.field(words.t("text.sent"), Style::Plain, &sent(migration, words), 1);
-    if !migration.decoded {
-        let why = migration.why_not_decoded.as_deref().map_or_else(|| words.t("unknown.no-reason").into(), |why| words.not_decoded(why));
-        out.field(words.t("text.stream"), Style::Notice, &terminal(&format!("{} {why}", words.t("text.not-decoded"))), 2);
+    if !announced {
+        stream(migration, words, out);
     }
     let downtime = &migration.downtime;
     out.field(words.t("downtime.vm"), Style::Plain, &window(&downtime.vm, words), 2);
@@ -109,6 +113,34 @@ fn in_detail(migration: &Migration, words: Words, out: &mut Screen) {
     }
     if let Some(ms) = downtime.qemu_ms {
         out.field(words.t("downtime.qemu"), Style::Plain, &words.ms(ms).text(), 1);
+    }
+}
+
+/// What the stream itself says.
+fn stream(migration: &Migration, words: Words, out: &mut Screen) {
+    let total = migration.total_ms.as_ref().map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms_interval(ms));
+    out.field(words.t("total-time"), Style::Plain, &total, 1);
+    out.field(words.t("text.sent"), Style::Plain, &sent(migration, words), 1);
+    if !migration.decoded {
+        let why = migration.why_not_decoded.as_deref().map_or_else(|| words.t("unknown.no-reason").into(), |why| words.not_decoded(why));
+        out.field(words.t("text.stream"), Style::Notice, &terminal(&format!("{} {why}", words.t("text.not-decoded"))), 2);
+    }
+}
+
+/// What the client saw of a run without a migration.
+fn alone(downtime: &Downtime, words: Words, out: &mut Screen) {
+    out.field(words.t("downtime.network"), Style::Plain, &window(&downtime.network, words), 3);
+    let mut longest: Vec<&ServiceWindow> = downtime.service.iter().collect();
+    longest.sort_by(|a, b| (a.recovered, b.ms.unwrap_or(0.0)).partial_cmp(&(b.recovered, a.ms.unwrap_or(0.0))).unwrap_or(Ordering::Equal));
+    let open: Vec<&ServiceWindow> = longest.iter().copied().filter(|w| !w.recovered).collect();
+    still_open(&open, words, out);
+    let closed = longest.iter().filter(|w| w.recovered).take(OPEN).map(|window| {
+        let ms = window.ms.map_or_else(|| words.t("unknown").to_owned(), |ms| words.ms(ms).text());
+        format!("{} {ms}", service_window(window, words))
+    });
+    let closed = closed.collect::<Vec<_>>().join(" · ");
+    if !closed.is_empty() {
+        out.field(words.t("downtime.service"), Style::Plain, &closed, 2);
     }
 }
 

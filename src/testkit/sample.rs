@@ -50,6 +50,7 @@ pub fn report() -> Report {
         },
         points: points(),
         migrations: vec![migration()],
+        downtime: None,
         qos: qos(),
         http: http(),
         video: video(),

@@ -8,7 +8,7 @@ use crate::base::time::Timestamp;
 use crate::measure::downtime::{self, Inputs, PointView};
 use crate::measure::meter::ChannelKey;
 use crate::measure::migration::{self, Nodes, PointMigrations, View};
-use crate::model::{Migration, Vm};
+use crate::model::{Downtime, Migration, Vm};
 
 /// One migration and which of each point's observations is of it.
 struct Group<'a> {
@@ -44,18 +44,15 @@ fn groups(points: &[Known]) -> Vec<Group<'_>> {
         .collect()
 }
 
-/// All migrations, in the order of their starts.
-pub(super) fn assemble(points: &[Known], vm: &Vm) -> Vec<Migration> {
+/// All migrations, in the order of their starts; where there is none, what the client saw anyway.
+pub(super) fn assemble(points: &[Known], vm: &Vm) -> (Vec<Migration>, Option<Downtime>) {
     let groups = groups(points);
+    if groups.is_empty() {
+        return without_stream(points, vm);
+    }
     let nodes = Nodes::new(groups.first().and_then(|g| g.seen.iter().flatten().next()).copied(), points.iter().map(|p| p.role));
-    let service = |key: &ChannelKey| {
-        let named = points.iter().find_map(|p| {
-            let index = p.result.state.meter.channels.iter().position(|c| c.key == *key)?;
-            p.services.get(index).cloned()
-        });
-        named.unwrap_or_else(|| services::name_by_port(key.proto, key.port))
-    };
-    groups
+    let service = |key: &ChannelKey| service(points, key);
+    let migrations = groups
         .iter()
         .enumerate()
         .map(|(i, group)| {
@@ -77,7 +74,46 @@ pub(super) fn assemble(points: &[Known], vm: &Vm) -> Vec<Migration> {
             migration.downtime = downtime::assemble(&inputs);
             migration
         })
-        .collect()
+        .collect();
+    (migrations, None)
+}
+
+fn service(points: &[Known], key: &ChannelKey) -> String {
+    let named = points.iter().find_map(|p| {
+        let index = p.result.state.meter.channels.iter().position(|c| c.key == *key)?;
+        p.services.get(index).cloned()
+    });
+    named.unwrap_or_else(|| services::name_by_port(key.proto, key.port))
+}
+
+/// A run of which no migration stream was captured: the client alone, or a migration network of its own. Where the VM announced itself, it
+/// moved; where it did not, its longest silence is told without saying what it came from.
+fn without_stream(points: &[Known], vm: &Vm) -> (Vec<Migration>, Option<Downtime>) {
+    let service = |key: &ChannelKey| service(points, key);
+    let views: Vec<PointView<'_>> = points.iter().filter_map(|p| point_view(p, None, false)).collect();
+    let downtime = |after, before| {
+        downtime::assemble(&Inputs {
+            points: &views,
+            macs: &vm.macs,
+            ips: &vm.ips,
+            outcome: None,
+            after,
+            before,
+            span: None,
+            service: &service,
+            port_bindings: &[],
+        })
+    };
+    let announced = downtime::announced(&views, &vm.macs);
+    if announced.is_empty() {
+        return (Vec::new(), (!views.is_empty()).then(|| downtime(None, None)));
+    }
+    let one = |i: usize| {
+        let after = i.checked_sub(1).map(|before| announced[before].1);
+        let before = announced.get(i + 1).map(|next| next.0);
+        migration::announced(i as u32 + 1, downtime(after, before))
+    };
+    ((0..announced.len()).map(one).collect(), None)
 }
 
 fn point_view<'a>(point: &'a Known, seen: Option<&'a Observed>, home: bool) -> Option<PointView<'a>> {

@@ -20,7 +20,7 @@ fn stays(points: &[Known], migrations: &[Migration]) -> Stays {
     let at = |role: &str| points.iter().position(|p| p.role.name() == role && p.role != Role::Unknown);
     let from = |m: &Migration| at(&m.from.role).or_else(|| at(Role::Source.name()).filter(|_| m.from.role.is_empty()));
     let to = |m: &Migration| at(&m.to.role).or_else(|| at(Role::Destination.name()).filter(|_| m.to.role.is_empty()));
-    let done: Vec<&Migration> = migrations.iter().filter(|m| m.outcome == "completed").collect();
+    let done: Vec<&Migration> = migrations.iter().filter(|m| m.moved()).collect();
     let Some(first) = done.first() else {
         // It stayed where it was: on the node that a migration would have left, if one was tried.
         return match migrations.first().and_then(from) {
@@ -31,9 +31,10 @@ fn stays(points: &[Known], migrations: &[Migration]) -> Stays {
     let moves: Vec<(Timestamp, Option<Timestamp>, Option<usize>)> = done
         .iter()
         .filter_map(|m| {
-            let vm = &m.downtime.vm;
-            let stopped = vm.start.map(|s| s.estimate).or(m.end)?;
-            let resumed = vm.end.map(|e| e.estimate).or(m.end);
+            // Where the stream was not captured, the client's silence contains the pause.
+            let (vm, network) = (&m.downtime.vm, &m.downtime.network);
+            let stopped = vm.start.map(|s| s.estimate).or(m.end).or(network.start.map(|s| s.lower))?;
+            let resumed = vm.end.map(|e| e.estimate).or(m.end).or(network.end.map(|e| e.upper));
             Some((stopped, resumed, to(m)))
         })
         .collect();

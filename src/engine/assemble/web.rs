@@ -15,7 +15,7 @@ pub(super) fn fill(report: &mut Report, points: &[Known], vm: &Vm) {
     let windows: Vec<Window> = report
         .migrations
         .iter()
-        .filter(|m| m.outcome == "completed")
+        .filter(|m| m.moved())
         .filter_map(|m| {
             // What a client notices is the network's window; where that is not known, the guest's pause.
             let window = if m.downtime.network.start.is_some() { &m.downtime.network } else { &m.downtime.vm };

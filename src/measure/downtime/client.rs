@@ -8,19 +8,20 @@
 //! they do not: idling is no downtime.
 
 use super::evidence::Evidence;
-use super::{Inputs, Pause, PointView};
+use super::{Inputs, Pause, PointView, alone};
 use crate::base::interval::Interval;
-use crate::base::net::{Mac, Side};
+use crate::base::net::Side;
 use crate::base::role::Role;
 use crate::base::time::{Nanos, Timestamp};
 use crate::flow::Moment;
 use crate::measure::meter::ChannelKey;
+use crate::measure::presence::announce::Kind;
 use crate::measure::service::{Direction, Quiet, Wait};
 use crate::model;
 
 /// Waits outside the pause count when longer than this many usual ones, and than a moment that people notice.
-const UNUSUAL: i64 = 5;
-const NOTICED: Nanos = Nanos(100_000_000);
+pub(super) const UNUSUAL: i64 = 5;
+pub(super) const NOTICED: Nanos = Nanos(100_000_000);
 /// Waits outside the pause that are listed, the longest.
 const LISTED: usize = 32;
 /// Nothing came back: at least this many requests, or this long after a single one.
@@ -86,8 +87,8 @@ pub(super) fn last_answered(inputs: &Inputs<'_>, until: Timestamp) -> Option<(us
 enum Anchor {
     /// From the guest's stop, at the latest, to its resume, at the latest.
     Pause(Timestamp, Timestamp),
-    /// Only the VM's first announcement after it is known.
-    Announced(Timestamp),
+    /// Only the VM's first announcement after it is known, on this clock at the earliest and at the latest.
+    Announced(Timestamp, Timestamp),
     /// Only that it lies within the migration.
     Migration(Timestamp, Timestamp),
     /// Nothing is known of it: it did not take place, or was not captured.
@@ -101,18 +102,31 @@ fn anchor(inputs: &Inputs<'_>, view: &PointView<'_>, pause: Option<Pause>) -> An
         // From where on the guest stands still for certain: from below the stop may not be known at all.
         return Anchor::Pause(view.own(pause.start.upper.min(end)) - slack, view.own(end) + slack);
     }
-    let (from, to) = inputs.span.map_or((Timestamp::MIN, Timestamp::MAX), |(from, _)| (view.own(from), Timestamp::MAX));
-    let of_vm = |m: &Mac| inputs.macs.contains(m);
-    let announced = view
-        .presence
-        .announcements()
-        .iter()
-        .find(|a| of_vm(&a.mac) && a.kind == crate::measure::presence::announce::Kind::Rarp && from <= a.when.at && a.when.at <= to);
+    let announced = announced_within(inputs, view);
     match (announced, inputs.outcome) {
         (_, Some(crate::app::migration::Outcome::Cancelled | crate::app::migration::Outcome::Failed)) => Anchor::None,
-        (Some(a), _) => Anchor::Announced(a.when.at),
+        (Some((from, to)), _) => Anchor::Announced(from, to),
         (None, _) => inputs.span.map_or(Anchor::None, |(from, to)| Anchor::Migration(view.own(from), view.own(to))),
     }
+}
+
+/// The VM's first announcement of this migration that a point saw.
+fn first_announcement(inputs: &Inputs<'_>, view: &PointView<'_>) -> Option<Moment> {
+    let from = inputs.span.map(|s| s.0).or(inputs.after).unwrap_or(Timestamp::MIN);
+    let to = inputs.before.filter(|_| inputs.span.is_none()).unwrap_or(Timestamp::MAX);
+    let of_vm = view.presence.announcements().iter().filter(|a| inputs.macs.contains(&a.mac) && a.kind == Kind::Rarp);
+    let mut times = of_vm.map(|a| a.when);
+    times.find(|when| (from..to).contains(&view.reference(when.at)))
+}
+
+/// The VM's first announcement of this migration, on the client's clock: as the client saw it, else as another point did.
+fn announced_within(inputs: &Inputs<'_>, view: &PointView<'_>) -> Option<(Timestamp, Timestamp)> {
+    if let Some(when) = first_announcement(inputs, view) {
+        return Some((when.at, when.at));
+    }
+    let others =
+        inputs.points.iter().filter_map(|p| Some((p.reference(first_announcement(inputs, p)?.at), p.uncertainty() + view.uncertainty())));
+    others.min().map(|(at, slack)| (view.own(at) - slack, view.own(at) + slack))
 }
 
 impl Anchor {
@@ -121,7 +135,7 @@ impl Anchor {
         match self {
             Self::Pause(from, to) => last <= to && end >= from,
             // The announcement comes just after the resume, so the silence contains it or ended at it.
-            Self::Announced(at) => last <= at && end >= at,
+            Self::Announced(from, to) => last <= to && end >= from,
             Self::Migration(from, to) => last <= to && end >= from,
             Self::None => false,
         }
@@ -139,13 +153,13 @@ impl Anchor {
     fn over(self) -> Option<Timestamp> {
         match self {
             Self::Pause(_, to) | Self::Migration(_, to) => Some(to),
-            Self::Announced(at) => Some(at),
+            Self::Announced(_, to) => Some(to),
             Self::None => None,
         }
     }
 }
 
-fn around(view: &PointView<'_>, at: Timestamp) -> Interval<Timestamp> {
+pub(super) fn around(view: &PointView<'_>, at: Timestamp) -> Interval<Timestamp> {
     let (t, slack) = (view.reference(at), view.uncertainty());
     Interval::new(t - slack, t, t + slack)
 }
@@ -169,9 +183,8 @@ fn network(
         return window;
     };
     let dead = dead(direction, view, usual(direction, anchor, true));
-    if let (Some(dead), Some(over)) = (dead, anchor.over())
-        && dead.last.at <= over
-    {
+    // Without a migration to relate it to, the end of the VM is told all the same.
+    if let Some(dead) = dead.filter(|d| anchor.over().map_or_else(|| alone::is(inputs), |over| d.last.at <= over)) {
         evidence.add("last packet of the VM at the client", index, dead.last);
         window.start = Some(around(view, dead.last.at));
         window.recovered = Some(false);
@@ -181,6 +194,9 @@ fn network(
             (view.last - dead.asked).seconds()
         ));
         return window;
+    }
+    if alone::is(inputs) && matches!(anchor, Anchor::None) {
+        return alone::network(index, view, direction, evidence);
     }
     let Some(silence) = longest(direction, anchor) else {
         window.why = Some(unseen(direction, anchor));
@@ -195,6 +211,9 @@ fn network(
         return window;
     };
     evidence.add("last packet of the VM at the client", index, silence.start);
+    if let (Anchor::Announced(..), Some(first)) = (anchor, first_announcement(inputs, view)) {
+        evidence.add("first RARP of the VM at the client", index, first);
+    }
     evidence.add("first packet of the VM at the client after the pause", index, silence.end);
     window.start = Some(around(view, silence.start.at));
     window.end = Some(around(view, silence.end.at));
@@ -289,6 +308,11 @@ fn timer(wait: &Wait, direction: &Direction) -> Option<String> {
             (wait.end.at - again).ms()
         )
     })
+}
+
+/// The usual length of a wait where nothing is known of a pause.
+pub(super) fn usual_of_all(direction: &Direction) -> Option<Nanos> {
+    usual(direction, Anchor::None, true)
 }
 
 /// The usual length of a wait, those of the pause left out; `None` if there is nothing to compare with.

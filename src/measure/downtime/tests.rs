@@ -138,26 +138,27 @@ impl Point {
     }
 }
 
+fn view<'a>(p: &'a Point, files: &'a [String]) -> PointView<'a> {
+    PointView {
+        role: p.role,
+        name: p.role,
+        clock: &p.clock,
+        files,
+        first: p.at(0),
+        last: p.at(p.last),
+        presence: &p.presence,
+        meter: &p.meter,
+        services: &p.services,
+        pace: &p.pace,
+        migration: p.migration.as_ref(),
+        finish_call: None,
+        finish_reply: None,
+    }
+}
+
 fn run(points: &[Point], outcome: Option<Outcome>) -> model::Downtime {
     let files = ["a.pcap".to_owned()];
-    let views: Vec<PointView<'_>> = points
-        .iter()
-        .map(|p| PointView {
-            role: p.role,
-            name: p.role,
-            clock: &p.clock,
-            files: &files,
-            first: p.at(0),
-            last: p.at(p.last),
-            presence: &p.presence,
-            meter: &p.meter,
-            services: &p.services,
-            pace: &p.pace,
-            migration: p.migration.as_ref(),
-            finish_call: None,
-            finish_reply: None,
-        })
-        .collect();
+    let views: Vec<PointView<'_>> = points.iter().map(|p| view(p, &files)).collect();
     let span = outcome.map(|_| (Timestamp(EPOCH), Timestamp(EPOCH + 1000 * MS)));
     let inputs = Inputs {
         points: &views,
@@ -412,6 +413,37 @@ fn a_client_alone_tells_network_and_service() {
     assert_eq!(down.network.ms.unwrap().estimate, 60.0);
     assert_eq!(down.service.len(), 1);
     assert_eq!(down.service[0].cause, "migration");
+}
+
+#[test]
+fn a_long_wait_without_any_trace_of_a_migration_stands_alone() {
+    let mut world = plain();
+    (world.announced, world.resume) = (false, 1_200_000);
+    let [client, _, _] = world.play();
+    let down = run(&[client], None);
+    assert_eq!((down.network.ms.unwrap().estimate, down.network.recovered), (740.0, Some(true)), "{:?}", down.network);
+    assert!(down.network.why.unwrap().contains("whatever it came from"));
+    assert_eq!(down.network.start.unwrap().lower, true_time(480_760));
+    assert!(!down.service.is_empty() && down.service.iter().all(|w| w.cause == "other"));
+    // A migration whose stream was captured, and that did not move the guest, is not such a run.
+    let [client, _, _] = world.play();
+    assert!(run(&[client], Some(Outcome::Cancelled)).network.ms.is_none());
+}
+
+#[test]
+fn announcements_far_apart_are_of_two_migrations() {
+    let mut client = Point::new(Role::Client, 0, 0);
+    for us in [1_000_000, 1_050_000, 1_800_000, 40_000_000, 40_050_000] {
+        client.rarp(us, Link::default());
+    }
+    let with = |points: &[Point], macs: &[Mac]| {
+        let files = ["a.pcap".to_owned()];
+        let views: Vec<PointView<'_>> = points.iter().map(|p| view(p, &files)).collect();
+        announced(&views, macs)
+    };
+    let series = [(true_time(1_000_000), true_time(1_800_000)), (true_time(40_000_000), true_time(40_050_000))];
+    assert_eq!(with(std::slice::from_ref(&client), &[VM]), series);
+    assert_eq!(with(&[client], &[PEER]), []);
 }
 
 #[test]

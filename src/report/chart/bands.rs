@@ -3,7 +3,7 @@
 use super::axis::{Frame, Scale};
 use super::canvas::{Anchor, BLUE, Canvas, GREEN, LABEL, ON_DARK, ORANGE, PINK, SKY, SMALL, VERMILION, text_width};
 use crate::base::time::Timestamp;
-use crate::model::{Migration, Report};
+use crate::model::{Downtime, Migration, Report};
 use crate::report::words::Words;
 use plotters::style::RGBColor;
 
@@ -35,8 +35,7 @@ pub(super) struct Band {
 /// The bands of all migrations, widest kind first. `end` is the end of the axis, for windows that are still open.
 pub(super) fn bands(report: &Report, origin: Timestamp, end: f64) -> Vec<Band> {
     let mut out = Vec::new();
-    for migration in &report.migrations {
-        let downtime = &migration.downtime;
+    for (_, downtime) in report.downtimes() {
         let caused = || downtime.service.iter().filter(|w| w.cause != "other");
         if let Some(from) = caused().filter_map(|w| w.start).min() {
             let open = caused().any(|w| !w.recovered || w.end.is_none());
@@ -150,15 +149,15 @@ pub(super) fn legend(mut canvas: Option<&mut Canvas<'_>>, keys: &[Key], left: f6
 
 /// The legend's keys for the bands that are there.
 pub(super) fn band_keys(report: &Report, words: Words) -> Vec<Key> {
-    let has = |of: fn(&Migration) -> bool| report.migrations.iter().any(of);
+    let has = |of: fn(&Downtime) -> bool| report.downtimes().any(|(_, d)| of(d));
     let mut keys = Vec::new();
-    if has(|m| m.downtime.vm.start.is_some()) {
+    if has(|d| d.vm.start.is_some()) {
         keys.push(Key::new(words.t("legend.vm"), VM, 0.55));
     }
-    if has(|m| m.downtime.network.start.is_some()) {
+    if has(|d| d.network.start.is_some()) {
         keys.push(Key::new(words.t("legend.network"), NETWORK, 0.35));
     }
-    if has(|m| m.downtime.service.iter().any(|w| w.cause != "other" && w.start.is_some())) {
+    if has(|d| d.service.iter().any(|w| w.cause != "other" && w.start.is_some())) {
         keys.push(Key::new(words.t("legend.service"), SERVICE, 0.25));
     }
     keys

@@ -7,7 +7,7 @@ use super::axis::{Frame, Scale, x_axis};
 use super::bands::{Key, NETWORK, SERVICE, VM, legend};
 use super::canvas::{AXIS, Anchor, Canvas, Font, GRID, INK, LABEL, MUTED, ON_COLOR, ON_DARK, SMALL, draw as on_canvas, fit, text_width};
 use crate::base::time::Timestamp;
-use crate::model::{Migration, Window};
+use crate::model::{Downtime, ServiceWindow, Window};
 use crate::report::words::Words;
 
 const LEFT: f64 = 190.0;
@@ -29,14 +29,13 @@ struct Row {
 }
 
 /// The chart; `None` if no window has a start.
-pub(super) fn draw(migration: &Migration, capture_end: Option<Timestamp>, words: Words) -> Option<String> {
-    let (zero, zero_name) = zero(migration, words)?;
+pub(super) fn draw(downtime: &Downtime, capture_end: Option<Timestamp>, words: Words) -> Option<String> {
+    let (zero, zero_name) = zero(downtime, words)?;
     let ms = |t: Timestamp| (t - zero).ms();
-    let rows = rows(migration, &ms, words);
+    let rows = rows(downtime, &ms, words);
     let (low, high) = span(&rows, capture_end.map(ms))?;
     let x = Scale::linear(low, high, LEFT, RIGHT);
-    let proofs: Vec<(usize, f64)> = migration
-        .downtime
+    let proofs: Vec<(usize, f64)> = downtime
         .evidence
         .iter()
         .enumerate()
@@ -79,19 +78,27 @@ pub(super) fn draw(migration: &Migration, capture_end: Option<Timestamp>, words:
 }
 
 /// Time 0 of the axis, and what to call the axis.
-fn zero(migration: &Migration, words: Words) -> Option<(Timestamp, &'static str)> {
-    let downtime = &migration.downtime;
+fn zero(downtime: &Downtime, words: Words) -> Option<(Timestamp, &'static str)> {
     if let Some(start) = &downtime.vm.start {
         return Some((start.estimate, words.t("axis.since-vm")));
     }
     if let Some(start) = &downtime.network.start {
         return Some((start.estimate, words.t("axis.since-network")));
     }
-    downtime.service.iter().filter(|w| w.cause != "other").filter_map(|w| w.start).min().map(|t| (t, words.t("axis.since-service")))
+    shown(downtime).filter_map(|w| w.start).min().map(|t| (t, words.t("axis.since-service")))
 }
 
-fn rows(migration: &Migration, ms: &dyn Fn(Timestamp) -> f64, words: Words) -> Vec<Row> {
-    let downtime = &migration.downtime;
+/// The services' windows to draw: those of the migration; where the network's window is of no migration, those that touch it.
+fn shown(downtime: &Downtime) -> impl Iterator<Item = &ServiceWindow> {
+    let alone = downtime.vm.start.is_none() && downtime.service.iter().all(|w| w.cause == "other");
+    let network = downtime.network.start.filter(|_| alone).map(|start| (start.lower, downtime.network.end.map(|end| end.upper)));
+    downtime.service.iter().filter(move |w| match network {
+        Some((from, to)) => w.end.is_none_or(|end| end >= from) && w.start.is_some_and(|start| to.is_none_or(|to| start <= to)),
+        None => w.cause != "other",
+    })
+}
+
+fn rows(downtime: &Downtime, ms: &dyn Fn(Timestamp) -> f64, words: Words) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut window = |name: &str, window: &Window, color| {
         let Some(start) = &window.start else { return };
@@ -114,7 +121,7 @@ fn rows(migration: &Migration, ms: &dyn Fn(Timestamp) -> f64, words: Words) -> V
     };
     window(words.t("downtime.vm"), &downtime.vm, VM);
     window(words.t("downtime.network"), &downtime.network, NETWORK);
-    for window in downtime.service.iter().filter(|w| w.cause != "other").take(SERVICES) {
+    for window in shown(downtime).take(SERVICES) {
         let Some(start) = window.start.map(ms) else { continue };
         let end = window.end.filter(|_| window.recovered).map(ms);
         rows.push(Row {

@@ -3,7 +3,7 @@
 use super::{Builder, Cell, Section, Table};
 use crate::base::interval::Interval;
 use crate::base::time::Timestamp;
-use crate::model::{Migration, Window};
+use crate::model::{Downtime, Window};
 use crate::report::number::{clock_us, seconds_us};
 use crate::report::words::Words;
 
@@ -22,11 +22,20 @@ pub(super) fn section(b: &mut Builder<'_>) -> Option<Section> {
             section.text(words.t("doc.downtime-intro"));
         }
         b.figure(&mut section, &format!("downtime-{}", i + 1));
-        section.table(kinds(migration, i + 1, words));
-        section.table(services(migration, i + 1, words));
-        section.table(evidence(migration, i + 1, words));
+        tables(&mut section, &migration.downtime, i + 1, words);
     }
-    (!report.migrations.is_empty()).then_some(section)
+    if let Some(downtime) = &report.downtime {
+        section.text(words.t("doc.downtime-alone"));
+        b.figure(&mut section, "downtime-0");
+        tables(&mut section, downtime, 0, words);
+    }
+    report.downtimes().next().is_some().then_some(section)
+}
+
+fn tables(section: &mut Section, downtime: &Downtime, n: usize, words: Words) {
+    section.table(kinds(downtime, n, words));
+    section.table(services(downtime, n, words));
+    section.table(evidence(downtime, n, words));
 }
 
 fn bounds(table: &mut Table, value: Option<&Interval<Timestamp>>, why: Option<&str>, words: Words) -> Cell {
@@ -35,7 +44,7 @@ fn bounds(table: &mut Table, value: Option<&Interval<Timestamp>>, why: Option<&s
     Cell { detail, ..Cell::number(clock_us(t.estimate)) }
 }
 
-fn kinds(migration: &Migration, n: usize, words: Words) -> Table {
+fn kinds(downtime: &Downtime, n: usize, words: Words) -> Table {
     let columns = [
         (words.t("doc.kind"), "", false),
         (words.t("doc.length"), "", true),
@@ -44,7 +53,6 @@ fn kinds(migration: &Migration, n: usize, words: Words) -> Table {
         (words.t("doc.how"), "", false),
     ];
     let mut table = Table::new(format!("downtime-{n}"), words.t("table.downtime"), &columns);
-    let downtime = &migration.downtime;
     for (key, window) in [("downtime.vm", &downtime.vm), ("downtime.network", &downtime.network)] {
         let why = window.why.as_deref();
         let open = window.recovered == Some(false);
@@ -70,7 +78,7 @@ fn how(window: &Window, words: Words) -> String {
     if parts.is_empty() { "–".to_owned() } else { parts.join("; ") }
 }
 
-fn services(migration: &Migration, n: usize, words: Words) -> Table {
+fn services(downtime: &Downtime, n: usize, words: Words) -> Table {
     let columns = [
         (words.t("doc.service"), "", false),
         (words.t("doc.direction"), "", false),
@@ -83,7 +91,7 @@ fn services(migration: &Migration, n: usize, words: Words) -> Table {
     ];
     let mut table = Table::new(format!("service-downtime-{n}"), words.t("table.service-downtime"), &columns);
     // What is still out comes first, then the longest.
-    let mut windows: Vec<_> = migration.downtime.service.iter().collect();
+    let mut windows: Vec<_> = downtime.service.iter().collect();
     windows.sort_by(|a, b| {
         let rank = |w: &crate::model::ServiceWindow| (w.recovered, w.cause == "other");
         rank(a).cmp(&rank(b)).then(b.ms.unwrap_or(0.0).total_cmp(&a.ms.unwrap_or(0.0)))
@@ -111,7 +119,7 @@ fn services(migration: &Migration, n: usize, words: Words) -> Table {
     table
 }
 
-fn evidence(migration: &Migration, n: usize, words: Words) -> Table {
+fn evidence(downtime: &Downtime, n: usize, words: Words) -> Table {
     let columns = [
         ("#", "", true),
         (words.t("doc.shows"), "", false),
@@ -122,7 +130,7 @@ fn evidence(migration: &Migration, n: usize, words: Words) -> Table {
         (words.t("doc.filter"), "", false),
     ];
     let mut table = Table::new(format!("evidence-{n}"), words.t("table.evidence"), &columns);
-    for (i, evidence) in migration.downtime.evidence.iter().take(ROWS).enumerate() {
+    for (i, evidence) in downtime.evidence.iter().take(ROWS).enumerate() {
         let cells = vec![
             Cell::number((i + 1).to_string()),
             Cell::label(words.sentence(&evidence.what)),
@@ -134,6 +142,6 @@ fn evidence(migration: &Migration, n: usize, words: Words) -> Table {
         ];
         table.row(cells);
     }
-    table.rest(ROWS.min(migration.downtime.evidence.len()), migration.downtime.evidence.len(), "evidence.csv", words);
+    table.rest(ROWS.min(downtime.evidence.len()), downtime.evidence.len(), "evidence.csv", words);
     table
 }

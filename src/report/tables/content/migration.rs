@@ -91,9 +91,9 @@ struct Out<'a> {
     note: Option<&'a str>,
 }
 
-fn whole<'a>(migration: &Migration, kind: &'static str, window: &'a Window) -> Out<'a> {
+fn whole<'a>(migration: u32, kind: &'static str, window: &'a Window, cause: &str) -> Out<'a> {
     Out {
-        migration: migration.id,
+        migration,
         kind,
         service: None,
         client: None,
@@ -103,18 +103,19 @@ fn whole<'a>(migration: &Migration, kind: &'static str, window: &'a Window) -> O
         ms: window.ms,
         recovered: window.recovered,
         resolution_ms: None,
-        cause: some("migration"),
+        cause: some(cause),
         note: window.why.as_deref(),
     }
 }
 
 pub(super) fn windows(report: &Report) -> Sheet {
     let mut rows: Vec<Out<'_>> = Vec::new();
-    for m in &report.migrations {
-        rows.push(whole(m, "vm", &m.downtime.vm));
-        rows.push(whole(m, "network", &m.downtime.network));
-        rows.extend(m.downtime.service.iter().map(|w| Out {
-            migration: m.id,
+    for (migration, downtime) in report.downtimes() {
+        let cause = if migration == 0 { "other" } else { "migration" };
+        rows.push(whole(migration, "vm", &downtime.vm, cause));
+        rows.push(whole(migration, "network", &downtime.network, cause));
+        rows.extend(downtime.service.iter().map(|w| Out {
+            migration,
             kind: "service",
             service: some(&w.service),
             client: some(&w.client),
@@ -129,7 +130,7 @@ pub(super) fn windows(report: &Report) -> Sheet {
         }));
     }
     let mut s = Sheet::new("windows", "a window of downtime", &report.run.name, rows.len());
-    s.count("migration", "number of the migration", rows.iter().map(|w| Some(w.migration.into())));
+    s.count("migration", "number of the migration; 0: of a run without one", rows.iter().map(|w| Some(w.migration.into())));
     s.text("kind", "vm, network or service", rows.iter().map(|w| some(w.kind)));
     s.text("service", "service; empty for vm and network", rows.iter().map(|w| w.service.clone()));
     s.text("client", "address of the client", rows.iter().map(|w| w.client.clone()));
@@ -151,10 +152,9 @@ pub(super) fn windows(report: &Report) -> Sheet {
 }
 
 pub(super) fn evidence(report: &Report) -> Sheet {
-    let rows: Vec<_> =
-        report.migrations.iter().flat_map(|m| m.downtime.evidence.iter().enumerate().map(move |(i, e)| (m.id, i, e))).collect();
+    let rows: Vec<_> = report.downtimes().flat_map(|(id, d)| d.evidence.iter().enumerate().map(move |(i, e)| (id, i, e))).collect();
     let mut s = Sheet::new("evidence", "a frame that proves something about the downtime", &report.run.name, rows.len());
-    s.count("migration", "number of the migration", rows.iter().map(|r| Some(r.0.into())));
+    s.count("migration", "number of the migration; 0: of a run without one", rows.iter().map(|r| Some(r.0.into())));
     s.count("number", "number in the charts, from 1", rows.iter().map(|r| Some(r.1 as u64 + 1)));
     s.text("shows", "what it shows", rows.iter().map(|r| some(&r.2.what)));
     s.text("point", "role of the capture point", rows.iter().map(|r| some(&r.2.point)));
