@@ -2,6 +2,7 @@
 //!
 //! A gap is an input to a parser, not an error.
 
+pub mod amqp;
 pub mod dispatch;
 pub mod http;
 pub mod libvirt;
@@ -88,6 +89,8 @@ pub enum Event {
     Migration(migration::MigrationEvent),
     /// A call of libvirt's RPC.
     Libvirt(libvirt::Call),
+    /// A message of AMQP that is a remote call, its reply or a notification.
+    Amqp(Box<amqp::Message>),
     /// Of HTTP.
     Http(http::HttpEvent),
     /// Of TLS.
@@ -106,6 +109,7 @@ pub const PROTOCOLS: &[Protocol] = &[
     migration::hypervisors::GREETED,
     nbd::NBD,
     libvirt::LIBVIRT,
+    amqp::AMQP,
     video::rtsp::RTSP,
     http::HTTP,
     http::HTTP2,

@@ -179,3 +179,14 @@ pub const LIBVIRT_CALLS: usize = 64;
 pub const LIBVIRT_BODY: usize = 64 * 1024;
 /// Steps of the control timeline of one point; those beyond are counted.
 pub const CONTROL_STEPS: usize = 4096;
+/// Bytes of an AMQP method that carries a message: three names of 255 bytes with their numbers are less.
+pub const AMQP_METHOD: usize = 1024;
+/// Messages of one direction of an AMQP connection that are under way at once, one per channel: clients open some tens of channels. Beyond
+/// them the oldest counts as cut off.
+pub const AMQP_CONTENTS: usize = 256;
+/// Bytes kept of one member of a message of oslo.messaging; names and ids take 20 to 60, the class of an exception stands in the first 100.
+pub const AMQP_TEXT: usize = 256;
+/// Calls over AMQP kept per point, about 1 KiB each: a quarter of an hour of a control plane with a hundred nodes.
+pub const AMQP_CALLS: usize = 1 << 14;
+/// Calls that belong to migrations for which there is room beyond that.
+pub const AMQP_CALLS_OF_MIGRATION: usize = 1 << 12;

@@ -404,7 +404,8 @@ fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
         let meter = &point.result.state.meter;
         all.note_many("flows_folded", meter.folded, Place::default());
         all.note_many("time_outside_windows", meter.outside, Place::default());
-        all.note_many("control_steps_left_out", point.result.state.ledgers.steps_left_out, Place::default());
+        let ledgers = &point.result.state.ledgers;
+        all.note_many("control_steps_left_out", ledgers.steps_left_out + ledgers.amqp.left_out, Place::default());
         all.note_many("events_of_forgotten_flows", point.result.state.ledgers.orphans, Place::default());
         for (kind, counted) in all.iter() {
             let entry =

@@ -1,6 +1,7 @@
 //! What the parsers of one point said, sorted by protocol family.
 
 use crate::app::Event;
+use crate::app::amqp::ledger::AmqpLedger;
 use crate::app::dispatch::Tagged;
 use crate::app::libvirt::Call;
 use crate::app::migration::ledger::MigrationLedger;
@@ -18,6 +19,8 @@ pub struct Ledgers {
     pub migration: MigrationLedger,
     /// Calls of libvirt's RPC.
     pub libvirt: Vec<(FlowKey, Call)>,
+    /// Calls over AMQP.
+    pub amqp: AmqpLedger,
     /// Steps of the control timeline beyond [`CONTROL_STEPS`].
     pub steps_left_out: u64,
     /// HTTP, TLS, QUIC and media.
@@ -47,6 +50,7 @@ impl Ledgers {
                     self.migration.event(flow, &key, event);
                 }
                 Event::Libvirt(call) if self.libvirt.len() < CONTROL_STEPS => self.libvirt.push((key, call)),
+                Event::Amqp(message) => self.amqp.message(key, *message),
                 Event::Libvirt(_) => self.steps_left_out += 1,
                 event @ (Event::Http(_) | Event::Tls(_) | Event::Quic(_) | Event::Media(_)) => self.web.event(flow, event),
             }

@@ -1,5 +1,7 @@
 //! The control timeline: who asked whom for what, each call once, however many points saw it.
 
+mod amqp;
+
 use super::Known;
 use crate::app::libvirt::Call;
 use crate::base::role::Role;
@@ -21,7 +23,7 @@ pub(super) fn timeline(points: &[Known]) -> Vec<Control> {
         Role::Destination => 2,
         _ => 3,
     });
-    for point in order {
+    for point in &order {
         let mine: Vec<Control> = point.result.state.ledgers.libvirt.iter().filter_map(|(key, call)| step(point, key, call)).collect();
         let known = steps.len();
         for new in mine {
@@ -34,6 +36,7 @@ pub(super) fn timeline(points: &[Known]) -> Vec<Control> {
             }
         }
     }
+    steps.extend(amqp::steps(&order));
     steps.sort_by_key(|s| s.time);
     steps
 }

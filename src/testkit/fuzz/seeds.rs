@@ -28,6 +28,16 @@ fn conversations() -> Vec<Vec<Line>> {
         vec![line(client, b"\x11\x22\x33\x44\0\0\0\x01")],
         vec![line(server, b"NBDMAGICIHAVEOPT\0\x03"), line(client, b"\0\0\0\x03IHAVEOPT\0\0\0\x06\0\0\0\0")],
         vec![
+            line(client, b"AMQP\0\0\x09\x01\x01\0\x01\0\0\0\x0b\0\x3c\0\x28\0\0\x01n\x01c\0\0\xce\x02\0\x01\0\0\0\x0e\0\x3c\0\0\0\0\0\0\0\0\0\x29\0\0\xce"),
+            line(client, b"\x03\0\x01\0\0\0\x29{\"method\": \"m\", \"_msg_id\": \"1\", \"x\": [1]}\xce"),
+            line(server, b"\x08\0\0\0\0\0\0\xce"),
+        ],
+        vec![
+            line(client, b"\0\0\0\x1c\x20\0\x80\x86\0\0\0\x01\0\0\x01\x30\0\0\0\0\0\0\0\x07\0\0\0\0"),
+            line(server, b"\0\0\0\x1c\x20\0\x80\x86\0\0\0\x01\0\0\x01\x30\0\0\0\x01\0\0\0\x07\0\0\0\0"),
+            line(client, b"\0\0\0\x24\x20\0\x80\x86\0\0\0\x01\0\0\x01\x30\0\0\0\x03\0\0\0\x07\0\0\0\x02QEVM\0\0\0\x03"),
+        ],
+        vec![
             line(client, b"DESCRIBE rtsp://vm/a RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
             line(server, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n$\0\0\x04abcd"),
         ],
