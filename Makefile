@@ -3,7 +3,7 @@
 CARGO ?= cargo
 LMPCAP := target/release/lmpcap
 
-.PHONY: demo test build setup lint doc lab-test bench fuzz-smoke deny msrv clean
+.PHONY: demo test build setup lint doc lab-test bench fuzz-smoke sweep deny msrv clean
 
 ## demo: analyze the run in captures/demo and write reports/demo
 demo: build
@@ -32,6 +32,12 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-features --all-targets -- -D warnings -A clippy::disallowed_methods -A clippy::disallowed_macros
+
+## sweep: every capture below FOLDERS and 2000 damaged copies of them, watched for panics, time and memory
+FOLDERS ?= captures $(wildcard $(SHARED)/public $(SHARED)/captures)
+COPIES ?= 2000
+sweep: build
+	python3 tools/sweep.py $(LMPCAP) --copies $(COPIES) $(FOLDERS)
 
 ## deny: licences, sources and versions of all crates, and known faults of theirs where the network allows (cargo install cargo-deny --locked)
 deny:

@@ -16,7 +16,7 @@ const COMMON: [&str; 1] = ["error"];
 /// Files at the top that belong to no layer.
 const TOP: [&str; 3] = ["lib.rs", "main.rs", "error.rs"];
 /// Crates, and where alone they may be named.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("pcap", &["capture/bpf"]),
     ("flate2", &["capture/compressed", "app/http"]),
     ("zstd", &["capture/compressed"]),
@@ -30,6 +30,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("chrono", &["base/time.rs"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("getrandom", &["cli"]),
 ];
 
 /// Names of files below `src` with their code.

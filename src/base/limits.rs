@@ -190,3 +190,5 @@ pub const AMQP_TEXT: usize = 256;
 pub const AMQP_CALLS: usize = 1 << 14;
 /// Calls that belong to migrations for which there is room beyond that.
 pub const AMQP_CALLS_OF_MIGRATION: usize = 1 << 12;
+/// Pseudonyms of addresses that are kept while frames are rewritten, 48 bytes each; those that fall out are computed again.
+pub const PSEUDONYMS_KEPT: usize = 1 << 16;

@@ -8,6 +8,7 @@ pub mod emit;
 pub mod interval;
 pub mod limits;
 pub mod net;
+pub mod pseudonym;
 pub mod role;
 pub mod secret;
 pub mod seq;

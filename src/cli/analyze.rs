@@ -22,6 +22,7 @@ pub fn analyze(args: &Analyze, signals: &Signals) -> Result<Exit> {
     let run = config::run_spec(&args.input, &args.known)?;
     let mut options = config::analyze_options(args)?;
     options.stop = Arc::clone(&signals.stop);
+    let pseudonyms = config::pseudonyms(args.anonymize.as_ref())?;
     let formats: Vec<&str> = args.format.iter().map(String::as_str).collect();
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     if to_stdout && formats.len() != 1 {
@@ -34,7 +35,10 @@ pub fn analyze(args: &Analyze, signals: &Signals) -> Result<Exit> {
     let bar = Progress::show(capture::total_bytes(&paths), Arc::clone(&options.read), args.quiet || to_stdout);
     let report = engine::analyze(&run, &options);
     drop(bar);
-    let report = report?;
+    let mut report = report?;
+    if let Some(names) = &pseudonyms {
+        report = report::pseudonymize::pseudonymize(&report, names, args.known.name.is_some())?;
+    }
     let write = WriteOptions { lang: lang(args.lang) };
     if to_stdout {
         print(&one_format(&report, formats[0], &write)?)?;

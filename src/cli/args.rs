@@ -104,6 +104,10 @@ pub struct Analyze {
     /// Which figures the headline grades: as the RFCs define them, or as theses compute them from Wireshark
     #[arg(long, value_enum, default_value_t = MethodArg::Rigorous)]
     pub method: MethodArg,
+    /// Replace addresses and names by pseudonyms, so that the report can be given away; the same key file gives the same ones, without
+    /// one they are random. Write it as --anonymize=KEYFILE
+    #[arg(long, value_name = "KEYFILE", num_args = 0..=1, require_equals = true)]
+    pub anonymize: Option<Option<PathBuf>>,
     /// Exit with 1 if the overall grade of the whole run is below this index (0 to 4)
     #[arg(long, value_name = "INDEX")]
     pub fail_below: Option<f64>,
@@ -147,6 +151,10 @@ pub struct Slice {
     /// How much before and after: 2s, 500ms
     #[arg(long, value_name = "TIME", default_value = "2s")]
     pub margin: String,
+    /// Replace addresses and names by pseudonyms, and cut off what packets carry, so that they can be given away; the same key file gives the same ones, without
+    /// one they are random. Write it as --anonymize=KEYFILE
+    #[arg(long, value_name = "KEYFILE", num_args = 0..=1, require_equals = true)]
+    pub anonymize: Option<Option<PathBuf>>,
     /// pcapng file to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

@@ -1,8 +1,10 @@
 //! From arguments to what the engine takes: all validation, no work but reading a scale's file.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::args::{Analyze, Input, Known, MethodArg};
+use crate::base::pseudonym::{KEY_BYTES, Pseudonyms};
 use crate::base::role::Role;
 use crate::engine::Options;
 use crate::error::{Error, Result};
@@ -61,6 +63,29 @@ fn scale(name: &str) -> Result<Scale> {
         Error::io(path, "read the grading scale", &e).advice(format!("Expected one of {}, or a TOML file.", names.join(", ")))
     })?;
     grade::from_toml(&text).map_err(|e| e.at(path))
+}
+
+/// Largest key file that is read: keys are short.
+const LARGEST_KEY: u64 = 1 << 16;
+
+/// The pseudonyms that `--anonymize` asks for: under the key of a file, or under a random one that is kept nowhere.
+pub fn pseudonyms(asked: Option<&Option<PathBuf>>) -> Result<Option<Pseudonyms>> {
+    let Some(asked) = asked else { return Ok(None) };
+    let Some(path) = asked else {
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key)
+            .map_err(|e| Error::new(format!("--anonymize: no random key can be had: {e}")).advice("Give a key file."))?;
+        return Ok(Some(Pseudonyms::new(&key)));
+    };
+    let advice = "Make one with: head -c 32 /dev/urandom > KEYFILE";
+    let mut key = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST_KEY + 1).read_to_end(&mut key));
+    read.map_err(|e| Error::io(path, "read the key", &e).advice(advice))?;
+    match key.len() as u64 {
+        0..16 => Err(Error::new(format!("expected a key of 16 bytes or more, found {}", key.len())).at(path).advice(advice)),
+        16..=LARGEST_KEY => Ok(Some(Pseudonyms::new(&key))),
+        _ => Err(Error::new(format!("expected a key of at most {LARGEST_KEY} bytes, found more")).at(path).advice(advice)),
+    }
 }
 
 /// The engine's options.

@@ -13,7 +13,7 @@ use crate::capture;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::measure::slice::{self, Around};
-use crate::report::write_file;
+use crate::report::{pseudonymize, write_file};
 
 /// Analyzes a run and cuts a window out of its captures.
 pub fn slice(args: &Slice, signals: &Signals) -> Result<Exit> {
@@ -29,19 +29,28 @@ pub fn slice(args: &Slice, signals: &Signals) -> Result<Exit> {
     if margin.0 < 0 {
         return Err(Error::new(format!("--margin: expected a positive length of time, found {}", args.margin)));
     }
+    let pseudonyms = config::pseudonyms(args.anonymize.as_ref())?;
     let mut options = config::options(&args.input, &args.known)?;
     options.stop = Arc::clone(&signals.stop);
     let bar = Progress::show(capture::total_bytes(&paths), Arc::clone(&options.read), false);
     let (report, clocks) = engine::analyze_in_full(&run, &options)?;
     drop(bar);
     let (from, to) = slice::window(&report, around, margin)?;
-    let points = slice::points(&report, Some(&clocks));
-    let comment =
-        format!("lmpcap {}: {} around {}, all points on the reference clock", env!("CARGO_PKG_VERSION"), report.run.name, args.around);
+    let mut points = slice::points(&report, Some(&clocks));
+    let mut run_name = report.run.name.clone();
+    if let Some(names) = &pseudonyms {
+        for comment in points.iter_mut().flat_map(|p| p.comments.values_mut()) {
+            *comment = pseudonymize::text(comment, names);
+        }
+        if args.known.name.is_none() {
+            run_name = names.name("run", &run_name);
+        }
+    }
+    let comment = format!("lmpcap {}: {run_name} around {}, all points on the reference clock", env!("CARGO_PKG_VERSION"), args.around);
     let (folder, name) = place(&args.output)?;
     let mut sliced = slice::Sliced::default();
     let path = write_file(folder, name, |out| {
-        sliced = slice::slice(&points, from, to, &comment, out).map_err(|e| io::Error::other(e.to_string()))?.1;
+        sliced = slice::slice(&points, from, to, &comment, pseudonyms.as_ref(), out).map_err(|e| io::Error::other(e.to_string()))?.1;
         Ok(())
     })?;
     let frames: Vec<String> = points.iter().zip(&sliced.frames).map(|(p, n)| format!("{n} of {}", p.name)).collect();

@@ -17,11 +17,11 @@ pub(super) const RARP: u16 = 0x8035;
 pub(super) const VLAN: u16 = 0x8100;
 pub(super) const IPV6: u16 = 0x86dd;
 pub(super) const TEB: u16 = 0x6558;
-const MPLS: u16 = 0x8847;
-const MPLS_UPSTREAM: u16 = 0x8848;
-const PPPOE_SESSION: u16 = 0x8864;
-const QINQ: u16 = 0x88a8;
-const QINQ_OLD: u16 = 0x9100;
+pub(super) const MPLS: u16 = 0x8847;
+pub(super) const MPLS_UPSTREAM: u16 = 0x8848;
+pub(super) const PPPOE_SESSION: u16 = 0x8864;
+pub(super) const QINQ: u16 = 0x88a8;
+pub(super) const QINQ_OLD: u16 = 0x9100;
 
 /// Ethertype of a length field: LLC follows.
 const LLC: u16 = 0x0600;

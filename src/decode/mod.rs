@@ -16,6 +16,7 @@ mod ip;
 mod link;
 #[cfg(test)]
 mod properties;
+pub mod pseudonymize;
 mod span;
 mod transport;
 mod tunnel;

@@ -9,9 +9,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::base::clock::{ClockMap, Piece};
+use crate::base::pseudonym::Pseudonyms;
 use crate::base::time::{NS_PER_S, Nanos, Timestamp};
 use crate::capture::write::{ByteOrder, InterfaceDescription, PcapngWriter};
 use crate::capture::{LinkType, OpenOptions, PointSource, Source, open_point};
+use crate::decode::pseudonymize::Pseudonymizer;
 use crate::error::{Error, Result};
 use crate::model::{Downtime, Report, Window};
 
@@ -172,7 +174,16 @@ impl Reader<'_> {
 }
 
 /// Writes the frames of `points` between `from` and `to` (reference clock, both included) in order of time, with `comment` on the section.
-pub fn slice<W: Write>(points: &[SlicePoint], from: Timestamp, to: Timestamp, comment: &str, out: W) -> Result<(W, Sliced)> {
+/// With `pseudonyms` addresses are replaced and what packets carry is cut off; the lengths on the wire stay.
+pub fn slice<W: Write>(
+    points: &[SlicePoint],
+    from: Timestamp,
+    to: Timestamp,
+    comment: &str,
+    pseudonyms: Option<&Pseudonyms>,
+    out: W,
+) -> Result<(W, Sliced)> {
+    let mut rewriter = pseudonyms.map(Pseudonymizer::new);
     let failed = |e: io::Error| Error::new(format!("cannot write the slice: {e}"));
     let mut readers = Vec::with_capacity(points.len());
     for (index, point) in points.iter().enumerate() {
@@ -208,6 +219,9 @@ pub fn slice<W: Write>(points: &[SlicePoint], from: Timestamp, to: Timestamp, co
         let comment = reader.point.comments.get(&reader.place).map_or("", String::as_str);
         sliced.comments += u64::from(!comment.is_empty());
         sliced.frames[reader.index] += 1;
+        if let Some(rewriter) = &mut rewriter {
+            rewriter.frame(reader.link, &mut reader.bytes);
+        }
         writer.write(interface, reader.at, reader.wire_len, &reader.bytes, comment).map_err(failed)?;
         reader.advance(from, to)?;
     }

@@ -17,6 +17,7 @@ pub mod markdown;
 pub mod number;
 mod output;
 pub mod p1203;
+pub mod pseudonymize;
 pub mod qos;
 pub mod tables;
 pub mod text;

@@ -9,6 +9,7 @@ use super::{Lang, Words};
 /// English, Indonesian.
 #[rustfmt::skip]
 const SENTENCES: &[(&str, &str)] = &[
+    ("Addresses and names are pseudonyms: the same key gives the same ones.", "Alamat dan nama adalah nama samaran: kunci yang sama memberi nama yang sama."),
     ("No packet was read.", "Tidak ada paket yang terbaca."),
     ("fewer than two packets in this phase", "kurang dari dua paket dalam fase ini"),
     ("the phase has no time in this capture", "fase ini tidak mempunyai waktu dalam rekaman ini"),
