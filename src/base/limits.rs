@@ -192,3 +192,9 @@ pub const AMQP_CALLS: usize = 1 << 14;
 pub const AMQP_CALLS_OF_MIGRATION: usize = 1 << 12;
 /// Pseudonyms of addresses that are kept while frames are rewritten, 48 bytes each; those that fall out are computed again.
 pub const PSEUDONYMS_KEPT: usize = 1 << 16;
+/// Files below one folder, or in one archive, that a batch looks at: ten thousand runs of a hundred files.
+pub const STUDY_FILES: usize = 1 << 20;
+/// Folders in each other that a batch looks into.
+pub const STUDY_DEPTH: usize = 32;
+/// Rows of a detail table of a study that are in memory at once, and in one file of it: about 10 MiB of conversations.
+pub const STUDY_PART_ROWS: usize = 20_000;

@@ -22,6 +22,8 @@ pub enum Command {
     Extract(Extract),
     /// Write the packets around an event from all points to one pcapng file
     Slice(Slice),
+    /// Analyze all runs of a study: a tree of run folders, or archives of them, to one table
+    Batch(Batch),
     /// Write shell completions to standard output
     Completions {
         /// For which shell
@@ -111,6 +113,50 @@ pub struct Analyze {
     /// Exit with 1 if the overall grade of the whole run is below this index (0 to 4)
     #[arg(long, value_name = "INDEX")]
     pub fail_below: Option<f64>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `lmpcap batch`.
+#[derive(Args, Debug, Clone)]
+pub struct Batch {
+    /// Folders of runs, archives of them (tar, tar.gz, tar.zst, tar.xz, zip), or capture files
+    #[arg(value_name = "PATH", required_unless_present = "merge")]
+    pub paths: Vec<PathBuf>,
+    /// Folder for the study; what is there already is not done again
+    #[arg(short, long, value_name = "DIR", required_unless_present = "list")]
+    pub output: Option<PathBuf>,
+    /// Description of the study [default: study.toml in the first PATH]
+    #[arg(long, value_name = "FILE")]
+    pub study: Option<PathBuf>,
+    /// Runs analyzed at the same time [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
+    /// List the runs, tab separated, and do nothing
+    #[arg(long, conflicts_with = "merge")]
+    pub list: bool,
+    /// Do only these runs, by the ids that --list prints
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with_all = ["shard", "merge"])]
+    pub only: Vec<String>,
+    /// Do only every N-th run, beginning with the I-th
+    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
+    pub shard: Option<String>,
+    /// Join these folders, each made by a part of the study, into one
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "paths")]
+    pub merge: Vec<PathBuf>,
+    /// Use only packets that this capture filter lets through (pcap-filter syntax)
+    #[arg(long, value_name = "BPF")]
+    pub filter: Option<String>,
+    /// How the clocks of the points relate: estimate, trusted (one clock), or offsets such as client=+2.5s,destination=-10ms
+    #[arg(long, value_name = "HOW", default_value = "estimate")]
+    pub clock: String,
+    /// Grading scale: tiphon, tiphon-floors, y1541, or a TOML file
+    #[arg(long, value_name = "SCALE", default_value = "tiphon")]
+    pub scale: String,
+    /// Which figures are graded: as the RFCs define them, or as theses compute them from Wireshark
+    #[arg(long, value_enum, default_value_t = MethodArg::Rigorous)]
+    pub method: MethodArg,
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,

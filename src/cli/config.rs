@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::args::{Analyze, Input, Known, MethodArg};
+use super::args::{Analyze, Batch, Input, Known, MethodArg};
 use crate::base::pseudonym::{KEY_BYTES, Pseudonyms};
 use crate::base::role::Role;
 use crate::engine::Options;
@@ -94,12 +94,23 @@ pub fn options(input: &Input, known: &Known) -> Result<Options> {
     Ok(Options { filter: input.filter.clone(), clock, ..Options::default() })
 }
 
-/// The engine's options for `analyze`.
-pub fn analyze_options(args: &Analyze) -> Result<Options> {
-    let method = match args.method {
+fn method(method: MethodArg) -> Method {
+    match method {
         MethodArg::Rigorous => Method::Rigorous,
         MethodArg::Thesis => Method::Thesis,
-    };
+    }
+}
+
+/// The engine's options for the runs of a `batch`.
+pub fn batch_options(args: &Batch) -> Result<Options> {
+    let clock = args.clock.parse().map_err(|e| Error::new(format!("--clock: {e}")))?;
+    let (scale, method) = (scale(&args.scale)?, method(args.method));
+    Ok(Options { filter: args.filter.clone(), clock, scale, method, ..Options::default() })
+}
+
+/// The engine's options for `analyze`.
+pub fn analyze_options(args: &Analyze) -> Result<Options> {
+    let method = method(args.method);
     Ok(Options { scale: scale(&args.scale)?, method, ..options(&args.input, &args.known)? })
 }
 

@@ -8,6 +8,7 @@
 
 mod analyze;
 mod args;
+mod batch;
 mod config;
 mod extract;
 mod progress;
@@ -46,11 +47,15 @@ pub fn main() -> ExitCode {
         }
     };
     let signals = signals::Signals::install();
+    let kept = match &cli.command {
+        Command::Batch(_) => "the runs done so far are kept: the same command goes on from there",
+        _ => "nothing was written under a final name",
+    };
     match run(cli.command, &signals) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             if let Some(signal) = signals.caught() {
-                say(&format!("lmpcap: stopped by {}; nothing was written under a final name", signal.name));
+                say(&format!("lmpcap: stopped by {}; {kept}", signal.name));
                 return ExitCode::from(signal.code);
             }
             say(&format!("lmpcap: {error}"));
@@ -62,6 +67,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, signals: &signals::Signals) -> Result<Exit, Error> {
     match command {
         Command::Analyze(args) => analyze::analyze(&args, signals),
+        Command::Batch(args) => batch::batch(&args, signals),
         Command::Extract(args) => extract::run(&args, signals),
         Command::Slice(args) => slice::slice(&args, signals),
         Command::Completions { shell } => {

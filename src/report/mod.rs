@@ -25,7 +25,7 @@ pub mod words;
 
 use std::path::{Path, PathBuf};
 
-pub use output::file as write_file;
+pub use output::{Pending, file as write_file, make_dir, remove_leftovers};
 pub use words::Lang;
 
 use crate::error::{Error, Result};

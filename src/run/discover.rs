@@ -41,7 +41,7 @@ pub fn stem_of_name(name: &str) -> &str {
 }
 
 /// True if the name is that of a capture, also of a rotated one (`x.pcap3`).
-fn named_like_capture(name: &str) -> bool {
+pub fn named_like_capture(name: &str) -> bool {
     let plain = strip_compression(name).trim_end_matches(|c: char| c.is_ascii_digit());
     ENDINGS.iter().any(|e| plain.ends_with(e) && plain.len() > e.len())
 }
@@ -93,17 +93,22 @@ fn by_names(folder: &Path) -> Result<Vec<PointSpec>> {
         }
     }
     names.sort();
+    Ok(points_of_names(folder, &names))
+}
+
+/// Points from the names of the captures in `folder`: role by role, then what no name tells, rotation by rotation.
+pub fn points_of_names(folder: &Path, names: &[String]) -> Vec<PointSpec> {
     let mut known: BTreeMap<Role, Vec<PathBuf>> = BTreeMap::new();
     let mut unknown: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for name in names {
-        match role_of_name(&name) {
-            Role::Unknown => unknown.entry(rotation_base(&name).to_owned()).or_default().push(folder.join(&name)),
-            role => known.entry(role).or_default().push(folder.join(&name)),
+        match role_of_name(name) {
+            Role::Unknown => unknown.entry(rotation_base(name).to_owned()).or_default().push(folder.join(name)),
+            role => known.entry(role).or_default().push(folder.join(name)),
         }
     }
     let known = known.into_iter().map(|(role, paths)| PointSpec { role, paths });
     let unknown = unknown.into_values().map(|paths| PointSpec { role: Role::Unknown, paths });
-    Ok(known.chain(unknown).collect())
+    known.chain(unknown).collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 /// Its name.
 pub const RUN_FILE: &str = "run.toml";
 /// Largest description that is read: a few hundred files fit many times over.
-const LARGEST: u64 = 1 << 20;
+pub(crate) const LARGEST: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,13 +64,21 @@ enum Files {
 
 /// Reads the description at `path` into `run`.
 pub(super) fn read(path: &Path, run: &mut RunSpec) -> Result<()> {
+    let text = read_description(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    apply(&text, folder, run).map_err(|e| e.at(path))
+}
+
+/// The text of a description, which may be a `study.toml` too.
+///
+/// # Errors
+/// It cannot be read, or is too long for a description.
+pub fn read_description(path: &Path) -> Result<String> {
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, "read", &e))?.len();
     if size > LARGEST {
         return Err(Error::new(format!("expected a description of at most {LARGEST} bytes, found {size}")).at(path));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    apply(&text, folder, run).map_err(|e| e.at(path))
+    std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))
 }
 
 /// Applies a description whose files lie in `folder`.

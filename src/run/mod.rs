@@ -7,6 +7,7 @@
 
 mod discover;
 mod file;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,10 +17,11 @@ use crate::base::net::Mac;
 use crate::base::role::Role;
 use crate::error::{Error, Result};
 
-pub use discover::{role_of_name, stem_of_name};
+pub use discover::{named_like_capture, points_of_names, role_of_name, stem_of_name};
 #[cfg(any(test, feature = "testkit"))]
 pub(crate) use file::apply as apply_description;
-pub use file::{RUN_FILE, parse_bandwidth};
+pub use file::{RUN_FILE, parse_bandwidth, read_description};
+pub use tree::{Entry, Tree};
 
 /// Scenarios of the experiments.
 pub const SCENARIOS: [&str; 3] = ["no-video", "offline-video", "online-video"];
@@ -72,6 +74,15 @@ impl RunSpec {
         let name = path.file_name().map(|n| stem_of_name(&n.to_string_lossy()).to_owned()).unwrap_or_default();
         let point = PointSpec { role: Role::Unknown, paths: vec![path.to_owned()] };
         Ok(Self { name, path: path.to_owned(), points: vec![point], ..Self::default() })
+    }
+
+    /// Applies the text of a `run.toml`; files lie in the run's path.
+    ///
+    /// # Errors
+    /// What is wrong in it.
+    pub fn describe(&mut self, text: &str) -> Result<()> {
+        let folder = self.path.clone();
+        file::apply(text, &folder, self)
     }
 
     /// Replaces the files of the points whose role is in `given`; a run made only of given files has no path.

@@ -36,6 +36,8 @@ pub struct Factor {
     pub kind: FactorKind,
     /// Unit, if `study.toml` says it.
     pub unit: Option<String>,
+    /// It numbers repetitions: a column, but nothing to compare by.
+    pub repetition: bool,
     /// What people read instead of the name.
     pub label: Option<String>,
     /// Values in the order in which they are to be shown; those not named follow, sorted.
@@ -72,6 +74,8 @@ pub struct Manifest {
     pub name: String,
     /// Its factors, in the order of their columns.
     pub factors: Vec<Factor>,
+    /// What `study.toml` says of factors, of those too that no run here has.
+    pub described: Vec<Factor>,
     /// Its runs, sorted by id.
     pub runs: Vec<RunEntry>,
     /// Places with captures that are no run of the study because no name pattern fits them.
@@ -106,6 +110,16 @@ impl Manifest {
         })
     }
 
+    /// Sorts the runs and tells the factors.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.runs.sort_by(|a, b| a.id.cmp(&b.id));
+        self.unmatched.sort();
+        self.unmatched.dedup();
+        self.factors = Self::tell_factors(&self.runs, &self.described);
+        self
+    }
+
     /// The names of the factors that any run has, with what their values are; what `described` says of a factor is kept and comes first.
     pub fn tell_factors(runs: &[RunEntry], described: &[Factor]) -> Vec<Factor> {
         let mut values: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -116,6 +130,8 @@ impl Manifest {
         for name in values.keys().filter(|name| described.iter().all(|f| f.name != **name)) {
             factors.push(Factor { name: (*name).to_owned(), ..Factor::default() });
         }
+        // What is described and in no run is no column.
+        factors.retain(|factor| values.contains_key(factor.name.as_str()));
         for factor in &mut factors {
             factor.kind = kind(values.get(factor.name.as_str()).map_or(&[], Vec::as_slice));
         }

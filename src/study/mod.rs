@@ -14,14 +14,21 @@
 // The folder of a study is read here.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
+pub mod discover;
+mod file;
+mod key;
 mod manifest;
+mod pattern;
 mod record;
 pub mod stats;
+pub mod tables;
 
 use std::path::Path;
 
+pub use file::{Description, STUDY_DESCRIPTION};
+pub use key::{FileHash, hash, key};
 pub use manifest::{Factor, FactorKind, Manifest, RunEntry, STUDY_FILE};
-pub use record::{RECORD_SCHEMA, RUNS_FOLDER, Record, record_name};
+pub use record::{RECORD_SCHEMA, RUNS_FOLDER, Record, has_record, record_name};
 
 use crate::error::Result;
 

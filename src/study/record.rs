@@ -41,7 +41,33 @@ pub fn record_name(id: &str) -> String {
     format!("{}-{hash}.json", kept.trim_start_matches('.'))
 }
 
+/// What tells whether a record is still good.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Head {
+    schema: String,
+    id: String,
+    key: String,
+}
+
+/// True if the study in `dir` has a result of the run `id` under this key.
+pub fn has_record(dir: &Path, id: &str, key: &str) -> bool {
+    let Ok(file) = std::fs::File::open(dir.join(RUNS_FOLDER).join(record_name(id))) else { return false };
+    let head: Head = serde_json::from_reader(BufReader::new(file)).unwrap_or_default();
+    head.schema == RECORD_SCHEMA && head.id == id && head.key == key
+}
+
 impl Record {
+    /// The result of the run `id` under `key`.
+    pub fn new(id: &str, key: String, result: Result<Report>) -> Self {
+        // The whole error in one line: it becomes a cell of a table.
+        let (report, error) = match result {
+            Ok(report) => (Some(report), None),
+            Err(error) => (None, Some(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))),
+        };
+        Self { schema: RECORD_SCHEMA.to_owned(), id: id.to_owned(), key, error, report }
+    }
+
     /// Of the run `id` in the folder of a study.
     ///
     /// # Errors

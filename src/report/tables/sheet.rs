@@ -31,6 +31,49 @@ impl Data {
         }
     }
 
+    /// A column of the same type without values.
+    pub fn none(&self) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(Vec::new()),
+            Self::Int(_) => Self::Int(Vec::new()),
+            Self::Float(_) => Self::Float(Vec::new()),
+            Self::Bool(_) => Self::Bool(Vec::new()),
+            Self::Time(_) => Self::Time(Vec::new()),
+        }
+    }
+
+    /// Adds the value of `row` of a column of the same type; null without a row, and where the types differ.
+    pub fn push(&mut self, from: &Self, row: Option<usize>) {
+        fn one<T: Clone>(to: &mut Vec<Option<T>>, from: Option<&Vec<Option<T>>>, row: Option<usize>) {
+            to.push(from.zip(row).and_then(|(from, row)| from.get(row).cloned().flatten()));
+        }
+        match (self, from) {
+            (Self::Text(to), Self::Text(from)) => one(to, Some(from), row),
+            (Self::Int(to), Self::Int(from)) => one(to, Some(from), row),
+            (Self::Float(to), Self::Float(from)) => one(to, Some(from), row),
+            (Self::Bool(to), Self::Bool(from)) => one(to, Some(from), row),
+            (Self::Time(to), Self::Time(from)) => one(to, Some(from), row),
+            (Self::Text(to), _) => one(to, None, row),
+            (Self::Int(to), _) => one(to, None, row),
+            (Self::Float(to), _) => one(to, None, row),
+            (Self::Bool(to), _) => one(to, None, row),
+            (Self::Time(to), _) => one(to, None, row),
+        }
+    }
+
+    /// As a column of a data frame; `form` is applied to every text.
+    pub fn column(&self, name: &str, form: impl Fn(&str) -> String) -> Column {
+        let name = name.into();
+        match self {
+            Self::Text(v) => Series::new(name, v.iter().map(|t| t.as_deref().map(&form)).collect::<Vec<_>>()),
+            Self::Int(v) => Series::new(name, v),
+            Self::Float(v) => Series::new(name, v),
+            Self::Bool(v) => Series::new(name, v),
+            Self::Time(v) => Series::new(name, v.iter().map(|t| t.map(Timestamp::rfc3339)).collect::<Vec<_>>()),
+        }
+        .into()
+    }
+
     /// True without any value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -116,18 +159,7 @@ impl Sheet {
 
     /// As a data frame; `form` is applied to every captured text.
     pub(super) fn frame(&self, form: impl Fn(&str) -> String) -> PolarsResult<DataFrame> {
-        let column = |field: &Field| -> Column {
-            let name = field.name.into();
-            match &field.data {
-                Data::Text(v) => Series::new(name, v.iter().map(|t| t.as_deref().map(&form)).collect::<Vec<_>>()),
-                Data::Int(v) => Series::new(name, v),
-                Data::Float(v) => Series::new(name, v),
-                Data::Bool(v) => Series::new(name, v),
-                Data::Time(v) => Series::new(name, v.iter().map(|t| t.map(Timestamp::rfc3339)).collect::<Vec<_>>()),
-            }
-            .into()
-        };
         let height = self.fields.first().map_or(0, |field| field.data.len());
-        DataFrame::new(height, self.fields.iter().map(column).collect())
+        DataFrame::new(height, self.fields.iter().map(|field| field.data.column(field.name, &form)).collect())
     }
 }
