@@ -9,6 +9,7 @@ mod control;
 mod curve;
 mod downtime;
 mod passes;
+pub mod study;
 mod timeline;
 
 pub(crate) use passes::sent_per_s;

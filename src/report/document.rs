@@ -16,7 +16,7 @@ mod traffic;
 use serde::Serialize;
 
 pub use summary::{Banner, Tile};
-pub use table::{Cell, Column, Kind, Row, Table};
+pub use table::{Cell, Column, Kind, Row, Table, capital};
 
 use super::chart;
 use super::words::Words;
@@ -91,20 +91,38 @@ pub struct Figure {
 }
 
 impl Section {
-    fn new(id: &str, title: &str) -> Self {
+    /// Without a block.
+    pub fn new(id: &str, title: &str) -> Self {
         Self { id: id.to_owned(), title: title.to_owned(), blocks: Vec::new() }
     }
 
-    fn heading(&mut self, text: String) {
+    /// Adds a heading.
+    pub fn heading(&mut self, text: String) {
         self.blocks.push(Block::Heading { text });
     }
 
-    fn text(&mut self, text: impl Into<String>) {
+    /// Adds a paragraph.
+    pub fn text(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Text { text: text.into() });
     }
 
-    fn table(&mut self, table: Table) {
+    /// Adds a table.
+    pub fn table(&mut self, table: Table) {
         self.blocks.push(Block::Table(table));
+    }
+
+    /// Adds short sentences; nothing without any.
+    pub fn list(&mut self, items: Vec<String>) {
+        if !items.is_empty() {
+            self.blocks.push(Block::List { items });
+        }
+    }
+
+    /// Adds a chart, if it was drawn.
+    pub fn chart(&mut self, id: impl Into<String>, caption: impl Into<String>, svg: Option<String>) {
+        if let Some(svg) = svg {
+            self.blocks.push(Block::Figure(Figure { id: id.into(), number: String::new(), caption: caption.into(), svg }));
+        }
     }
 }
 
@@ -161,7 +179,7 @@ pub fn build(report: &Report, words: Words) -> Document {
 }
 
 /// Numbers figures and tables in the order in which they stand; leaves out what is empty.
-fn number(sections: &mut Vec<Section>, words: Words) {
+pub fn number(sections: &mut Vec<Section>, words: Words) {
     let (mut tables, mut figures) = (0, 0);
     for section in sections.iter_mut() {
         section.blocks.retain(|block| !matches!(block, Block::Table(table) if table.rows.is_empty()));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
+use super::document::{Block, Document};
 use super::words::Words;
 use super::{WriteOptions, chart, output};
 use crate::error::{Error, Result};
@@ -36,6 +37,23 @@ fn each(report: &Report, dir: &Path, options: &WriteOptions, ending: &str, form:
     for chart in chart::all(report, Words::new(options.lang)) {
         let bytes = form(&chart.svg).map_err(|error| error.at(dir.join(format!("{}.{ending}", chart.id))))?;
         files.push(output::file(&dir, &format!("{}.{ending}", chart.id), |out| out.write_all(&bytes))?);
+    }
+    Ok(files)
+}
+
+/// The charts of a document as SVG, PNG and PDF in a folder of their own below `dir`.
+///
+/// # Errors
+/// A chart cannot be drawn or written.
+pub fn write_figures(doc: &Document, dir: &Path) -> Result<Vec<PathBuf>> {
+    let dir = dir.join(FOLDER);
+    output::make_dir(&dir)?;
+    let mut files = Vec::new();
+    for block in doc.sections.iter().flat_map(|section| &section.blocks) {
+        let Block::Figure(figure) = block else { continue };
+        for (ending, bytes) in [("svg", figure.svg.as_bytes().to_vec()), ("png", png(&figure.svg)?), ("pdf", pdf(&figure.svg)?)] {
+            files.push(output::file(&dir, &format!("{}.{ending}", figure.id), |out| out.write_all(&bytes))?);
+        }
     }
     Ok(files)
 }

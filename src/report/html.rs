@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use super::document;
+use super::document::{self, Document};
 use super::words::Words;
 use super::{WriteOptions, output};
 use crate::error::{Error, Result};
@@ -20,21 +20,29 @@ const STYLE: &str = include_str!("html/style.css");
 /// # Errors
 /// The template cannot be filled, which no report gives it cause for.
 pub fn page(report: &Report, words: Words) -> Result<String> {
+    render(&document::build(report, words), words.t("html.kicker"), words.t("html.report"), words)
+}
+
+/// A document as a page. `kicker` stands over its title, `report` behind it in the window's title.
+///
+/// # Errors
+/// The template cannot be filled, which no document gives it cause for.
+pub fn render(doc: &Document, kicker: &str, report: &str, words: Words) -> Result<String> {
     let broken = |error: minijinja::Error| Error::new(format!("cannot fill the template of the page: {error:#}"));
     let mut environment = Environment::new();
     // The ending of the name turns escaping on.
     environment.add_template("page.html", PAGE).map_err(broken)?;
     let template = environment.get_template("page.html").map_err(broken)?;
-    let doc = Value::from(Serde(document::build(report, words)));
     let say = context! {
         contents => words.t("html.contents"),
-        kicker => words.t("html.kicker"),
+        kicker => kicker,
         open => words.t("html.open"),
-        report => words.t("html.report"),
+        report => report,
         skip => words.t("html.skip"),
         summary => words.t("html.summary"),
         warnings => words.t("html.warnings"),
     };
+    let doc = Value::from(Serde(doc));
     template.render(context! { doc, say, style => STYLE, style_hash => style_hash() }).map_err(broken)
 }
 

@@ -18,8 +18,14 @@ const LONG: usize = 38;
 const WRAPPED: usize = 26;
 
 pub(super) fn write(report: &Report, dir: &Path, options: &WriteOptions) -> Result<Vec<PathBuf>> {
-    let words = Words::new(options.lang);
-    let doc = document::build(report, words);
+    write_document(&document::build(report, Words::new(options.lang)), dir)
+}
+
+/// The tables and charts of a document in a folder of their own below `dir`, with `all.tex` that shows them.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_document(doc: &Document, dir: &Path) -> Result<Vec<PathBuf>> {
     let dir = dir.join(FOLDER);
     output::make_dir(&dir)?;
     let mut files = Vec::new();
@@ -38,7 +44,7 @@ pub(super) fn write(report: &Report, dir: &Path, options: &WriteOptions) -> Resu
             }
         }
     }
-    let all = all(&doc);
+    let all = all(doc);
     files.push(output::file(&dir, "all.tex", |out| out.write_all(all.as_bytes()))?);
     Ok(files)
 }

@@ -2,10 +2,12 @@
 
 mod dictionary;
 mod sentences;
+mod study;
 
 use std::borrow::Cow;
 
 use dictionary::DICTIONARY;
+use study::STUDY;
 
 use crate::model::{Grade, Overall};
 
@@ -79,8 +81,9 @@ impl Words {
 
     /// The words for a key that another layer chose (a grade's footnote): `None` if the dictionary lacks it.
     pub fn find(self, key: &str) -> Option<&'static str> {
-        let at = DICTIONARY.binary_search_by(|entry| entry.0.cmp(key)).ok()?;
-        let (_, en, id) = DICTIONARY[at];
+        let look =
+            |words: &'static [(&str, &'static str, &'static str)]| Some(words[words.binary_search_by(|entry| entry.0.cmp(key)).ok()?]);
+        let (_, en, id) = look(DICTIONARY).or_else(|| look(STUDY))?;
         Some(match self.lang {
             Lang::En => en,
             Lang::Id => id,
@@ -149,10 +152,10 @@ mod tests {
 
     #[test]
     fn keys_are_in_order_and_no_word_is_missing() {
-        for pair in DICTIONARY.windows(2) {
+        for pair in DICTIONARY.windows(2).chain(STUDY.windows(2)) {
             assert!(pair[0].0 < pair[1].0, "{} does not come before {}", pair[0].0, pair[1].0);
         }
-        for (key, en, id) in DICTIONARY {
+        for (key, en, id) in DICTIONARY.iter().chain(STUDY) {
             assert!(!en.is_empty() && !id.is_empty(), "{key}");
             let holes = |text: &str| {
                 let mut holes: Vec<String> = text.split('{').skip(1).filter_map(|t| Some(t.split_once('}')?.0.to_owned())).collect();
@@ -166,8 +169,21 @@ mod tests {
     /// All string literals of the report's source that stand in a call of the dictionary.
     fn keys_in_source() -> Vec<String> {
         // Keys that stand in tables of keys, not in a call.
-        const SETS: [&str; 12] =
-            ["doc.", "http.", "volume.", "pages.", "coverage.", "downtime.", "section.", "table.", "figure.", "panel.", "legend.", "axis."];
+        const SETS: [&str; 13] = [
+            "doc.",
+            "http.",
+            "volume.",
+            "pages.",
+            "coverage.",
+            "downtime.",
+            "section.",
+            "table.",
+            "figure.",
+            "panel.",
+            "legend.",
+            "axis.",
+            "study.",
+        ];
         fn walk(dir: &std::path::Path, out: &mut Vec<String>) {
             for entry in std::fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
@@ -190,7 +206,9 @@ mod tests {
             }
         }
         let mut keys = Vec::new();
-        walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report"), &mut keys);
+        for folder in ["src/report", "src/study/report"] {
+            walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut keys);
+        }
         keys
     }
 

@@ -17,9 +17,11 @@
 pub mod discover;
 mod file;
 mod key;
+pub mod figures;
 mod manifest;
 mod pattern;
 mod record;
+pub mod report;
 pub mod stats;
 pub mod tables;
 

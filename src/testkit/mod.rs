@@ -9,4 +9,5 @@ mod packet_tunnel;
 pub mod parser;
 pub mod random;
 pub mod sample;
+pub mod study;
 pub mod talk;

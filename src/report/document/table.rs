@@ -176,7 +176,7 @@ impl Table {
 }
 
 /// `text` with its first letter in upper case.
-pub(super) fn capital(text: &str) -> String {
+pub fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -99,6 +99,14 @@ const SENTENCES: &[(&str, &str)] = &[
     ("The viewer still waited for media when the capture ended: a download had not ended.", "Penonton masih menunggu media saat rekaman berakhir: sebuah unduhan belum selesai."),
     ("The viewer still waited for media when the capture ended: the server never came back.", "Penonton masih menunggu media saat rekaman berakhir: server tidak pernah kembali."),
     ("The viewer wanted nothing beyond what was fetched: the model ends with the media that came.", "Penonton tidak menginginkan lebih dari yang diambil: model berakhir bersama media yang tiba."),
+    ("too few runs for a test: {} and {}, at least {} each are needed", "percobaan terlalu sedikit untuk diuji: {} dan {}, masing-masing diperlukan sedikitnya {}"),
+    ("too few runs for a claim: {}, at least {} are needed", "percobaan terlalu sedikit untuk suatu pernyataan: {}, diperlukan sedikitnya {}"),
+    ("all values are equal", "semua nilai sama"),
+    ("it is the same in all runs", "nilainya sama dalam semua percobaan"),
+    ("not recovered by the end of the capture", "belum pulih saat rekaman berakhir"),
+    ("no window without service was seen", "tidak terlihat jendela tanpa layanan"),
+    ("no pass has a dirty rate", "tidak ada putaran yang laju kotornya diketahui"),
+    ("no pass could be told", "tidak ada putaran yang dapat ditentukan"),
     ("one point alone cannot tell loss of this protocol", "satu titik saja tidak dapat menentukan kehilangan pada protokol ini"),
 ];
 
