@@ -10,7 +10,7 @@ use std::process::Command;
 
 use lmpcap::report::document::{Block, Document, Kind};
 use lmpcap::report::words::Words;
-use lmpcap::report::{Lang, html, latex, markdown};
+use lmpcap::report::{Lang, docx, html, latex, markdown};
 use lmpcap::study::figures::Run;
 use lmpcap::study::report;
 use lmpcap::study::statistics::Statistics;
@@ -290,4 +290,52 @@ fn tables_compile_in_both_languages() {
         latex::write_document(&document(&runs, lang), dir.path()).unwrap();
         compiles(dir.path(), what);
     }
+}
+
+#[test]
+fn the_page_loads_in_a_browser_without_an_error() {
+    if !common::has("chromium", "chromium") {
+        return;
+    }
+    for (runs, lang) in [(study::mixed(), Lang::En), (study::mixed(), Lang::Id), (study::hostile(), Lang::Id), (Vec::new(), Lang::En)] {
+        let dir = tempfile::tempdir().unwrap();
+        let words = Words::new(lang);
+        let file = dir.path().join("report.html");
+        fs::write(&file, html::render(&document(&runs, lang), words.t("study.kicker"), words.t("study.report"), words).unwrap()).unwrap();
+        let out = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"])
+            .args(["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--v=0", "--dump-dom", "--window-size=1280,900"])
+            .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+            .arg(format!("file://{}", file.display()))
+            .output()
+            .unwrap();
+        let (dom, log) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(dom.contains("</footer>") && dom.contains(&format!("<html lang=\"{}\">", lang.code())), "{log}");
+        assert!(runs.is_empty() || dom.contains("<svg "), "no chart");
+        assert!(!log.contains("CONSOLE"), "{log}");
+    }
+}
+
+#[test]
+fn the_docx_opens_in_libreoffice() {
+    if !common::has("soffice", "libreoffice-writer-nogui") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let words = Words::new(Lang::Id);
+    let file = dir.path().join("report.docx");
+    // Few charts: pictures take long to draw in a build for tests.
+    let mut runs = study::hostile();
+    runs.truncate(6);
+    fs::write(&file, docx::render(&document(&runs, Lang::Id), words).unwrap()).unwrap();
+    let out = Command::new("soffice")
+        .args(["--headless", "--convert-to", "txt:Text", "--outdir"])
+        .arg(dir.path())
+        .arg(format!("-env:UserInstallation=file://{}", dir.path().join("profile").display()))
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{out:?}");
+    let text = fs::read_to_string(dir.path().join("report.txt")).unwrap();
+    assert!(text.contains("Tabel 1:") && text.contains("Gambar 1:") && text.contains("<script>"), "{text}");
 }

@@ -24,6 +24,11 @@ pub enum Command {
     Slice(Slice),
     /// Analyze all runs of a study: a tree of run folders, or archives of them, to one table
     Batch(Batch),
+    /// Compare two runs or two studies: what changed, with a threshold for CI
+    ///
+    /// Exit codes: 0 done, and no --fail-if holds; 1 one holds; 2 no comparison; 3 none holds, but one could not be judged because a
+    /// figure is unknown, or there was nothing to compare.
+    Compare(Compare),
     /// Write shell completions to standard output
     Completions {
         /// For which shell
@@ -204,6 +209,38 @@ pub struct Slice {
     /// pcapng file to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+}
+
+/// `lmpcap compare`.
+#[derive(Args, Debug, Clone)]
+pub struct Compare {
+    /// Report of a run (report.json or its folder), folder of a study or its statistics.json, or captures
+    pub a: PathBuf,
+    /// The same for what is compared with it
+    pub b: PathBuf,
+    /// Exit with 1 if this holds, such as 'downtime_ms > +10%' (change in percent), 'total_ms > +500' (change), 'during.loss_percent > 3' (value of B); may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub fail_if: Vec<String>,
+    /// Format
+    #[arg(long, value_enum, default_value_t = CompareFormat::Text)]
+    pub format: CompareFormat,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Language
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
+}
+
+/// Formats of a comparison.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareFormat {
+    /// For a terminal
+    Text,
+    /// For programs
+    Json,
+    /// With a table
+    Markdown,
 }
 
 /// Language of reports.

@@ -9,6 +9,7 @@
 mod analyze;
 mod args;
 mod batch;
+mod compare;
 mod config;
 mod extract;
 mod progress;
@@ -69,6 +70,7 @@ fn run(command: Command, signals: &signals::Signals) -> Result<Exit, Error> {
         Command::Analyze(args) => analyze::analyze(&args, signals),
         Command::Batch(args) => batch::batch(&args, signals),
         Command::Extract(args) => extract::run(&args, signals),
+        Command::Compare(args) => compare::compare(&args, signals),
         Command::Slice(args) => slice::slice(&args, signals),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "lmpcap", &mut io::stdout());

@@ -196,7 +196,9 @@ impl Writer {
         let docx = std::mem::take(&mut self.docx);
         self.docx = docx.add_table(made);
         for (letter, note) in &table.notes {
-            self.add(Paragraph::new().add_run(raised(letter)).add_run(run(&format!(" {note}"))).style("Note"));
+            let lettered =
+                |paragraph: Paragraph| if letter.is_empty() { paragraph } else { paragraph.add_run(raised(letter)).add_run(run(" ")) };
+            self.add(lettered(Paragraph::new()).add_run(run(note)).style("Note"));
         }
         // Word joins tables that follow each other without a paragraph between.
         self.add(Paragraph::new().style("Note"));

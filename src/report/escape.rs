@@ -115,6 +115,8 @@ pub fn latex(text: &str) -> String {
             '−' => out.push_str("$-$"),
             '⁶' => out.push_str("$^6$"),
             '–' => out.push_str("--"),
+            '“' => out.push_str("\\textquotedblleft{}"),
+            '”' => out.push_str("\\textquotedblright{}"),
             '…' => out.push_str("\\ldots{}"),
             '\u{a0}' => out.push('~'),
             // What T1 fonts have; for the rest pdfLaTeX stops with an error, whoever named a host so.

@@ -239,7 +239,8 @@ fn notes(table: &Table) -> String {
     }
     let mut out = String::from("\n\\par\\smallskip\n\\parbox{\\linewidth}{\\raggedright\\footnotesize\n");
     for (letter, text) in &table.notes {
-        let _ = writeln!(out, "\\textsuperscript{{{letter}}} {}\\par", latex(text));
+        let letter = if letter.is_empty() { String::new() } else { format!("\\textsuperscript{{{letter}}} ") };
+        let _ = writeln!(out, "{letter}{}\\par", latex(text));
     }
     out.push_str("}\n");
     out

@@ -93,7 +93,8 @@ fn table(table: &Table, out: &mut String) -> std::fmt::Result {
     if !table.notes.is_empty() {
         out.push('\n');
         for (letter, text) in &table.notes {
-            writeln!(out, "<sup>{letter}</sup> {}  ", markdown(text))?;
+            let letter = if letter.is_empty() { String::new() } else { format!("<sup>{letter}</sup> ") };
+            writeln!(out, "{letter}{}  ", markdown(text))?;
         }
     }
     Ok(())

@@ -169,7 +169,7 @@ mod tests {
     /// All string literals of the report's source that stand in a call of the dictionary.
     fn keys_in_source() -> Vec<String> {
         // Keys that stand in tables of keys, not in a call.
-        const SETS: [&str; 13] = [
+        const SETS: [&str; 14] = [
             "doc.",
             "http.",
             "volume.",
@@ -183,6 +183,7 @@ mod tests {
             "legend.",
             "axis.",
             "study.",
+            "compare.",
         ];
         fn walk(dir: &std::path::Path, out: &mut Vec<String>) {
             for entry in std::fs::read_dir(dir).unwrap() {
@@ -206,7 +207,7 @@ mod tests {
             }
         }
         let mut keys = Vec::new();
-        for folder in ["src/report", "src/study/report"] {
+        for folder in ["src/report", "src/study/report", "src/study/diff"] {
             walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut keys);
         }
         keys

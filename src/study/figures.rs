@@ -1,15 +1,18 @@
 //! What a study keeps of one run: the figures of its migrations, its quality of service, its curves; or why there is none.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::interval::Interval;
 use crate::base::time::Timestamp;
+use crate::error::Result;
 use crate::grade::Figures;
 use crate::model::{self, Curve, Qos, Report};
 use crate::report::headline::open_windows;
 use crate::report::qos::headline_rows;
+use crate::study::{Factor, Manifest, Record, RunEntry};
 
 /// Why a figure of an outage that never ended has no value.
 const OPEN: &str = "not recovered by the end of the capture";
@@ -192,6 +195,51 @@ impl Run {
         let mut factors = factors.clone();
         let scenario = factors.remove("scenario").unwrap_or_default();
         Self { id: id.into(), scenario, factors, error: Some(error.into()), ..Self::default() }
+    }
+}
+
+/// A study as its report needs it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Study {
+    /// Its name.
+    pub name: String,
+    /// Its runs, by id.
+    pub runs: Vec<Run>,
+}
+
+impl Study {
+    /// From the folder that a batch wrote; one record is in memory at a time.
+    ///
+    /// # Errors
+    /// There is no study in `dir`, or a record is missing or damaged.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let mut runs = Vec::new();
+        let manifest = Manifest::load(dir)?;
+        super::each(dir, |entry, record| {
+            runs.push(of_record(entry, &record, &manifest.factors));
+            Ok(())
+        })?;
+        Ok(Self { name: manifest.name, runs })
+    }
+}
+
+fn of_record(entry: &RunEntry, record: &Record, described: &[Factor]) -> Run {
+    // People read the label of a factor, and its values with their unit.
+    let shown = |(name, value): (&String, &String)| {
+        let factor = described.iter().find(|factor| factor.name == *name);
+        let label = factor.and_then(|f| f.label.as_ref()).unwrap_or(name);
+        let unit = factor.and_then(|f| f.unit.as_ref()).map(|unit| format!(" {unit}")).unwrap_or_default();
+        (label.clone(), format!("{value}{unit}"))
+    };
+    let mut factors: BTreeMap<String, String> = entry.factors.iter().map(shown).collect();
+    factors.extend(entry.scenario.as_ref().map(|scenario| ("scenario".to_owned(), scenario.clone())));
+    match (&record.report, &record.error) {
+        (Some(report), None) => {
+            let run = Run::of(&entry.id, report, &BTreeMap::new());
+            let scenario = factors.remove("scenario").unwrap_or(run.scenario);
+            Run { scenario, factors, ..run }
+        }
+        (_, error) => Run::failed(&entry.id, error.as_deref().unwrap_or("no result"), &factors),
     }
 }
 

@@ -17,11 +17,13 @@
 pub mod discover;
 mod file;
 mod key;
+pub mod diff;
 pub mod figures;
 mod manifest;
 mod pattern;
 mod record;
 pub mod report;
+pub mod statistics;
 pub mod stats;
 pub mod tables;
 

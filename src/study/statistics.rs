@@ -233,7 +233,9 @@ impl Statistics {
         let factors = factors(&cases);
         let mut out = Self::default();
         for metric in METRICS {
-            for group in groups(&factors) {
+            // What is set or follows from it is not split further than by one factor.
+            let split = if RESPONSES.contains(&metric.key) { 2 } else { 1 };
+            for group in groups(&factors).into_iter().filter(|group| group.len() <= split) {
                 let members: Vec<Case<'_>> = cases.iter().filter(|case| in_group(case, &group)).copied().collect();
                 // Combinations that no migration has are no groups.
                 if !members.is_empty() || group.is_empty() {

@@ -82,7 +82,7 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Its rows.
     pub rows: Vec<Row>,
-    /// Letters and footnotes.
+    /// Letters and footnotes; without a letter they belong to the whole table.
     pub notes: Vec<(String, String)>,
     /// Long: shown in a window of its own on a screen.
     pub long: bool,
@@ -91,7 +91,7 @@ pub struct Table {
 impl Table {
     /// Without rows. A column is its head, its unit and whether it is of numbers.
     pub fn new(id: impl Into<String>, caption: impl Into<String>, columns: &[(&str, &str, bool)]) -> Self {
-        let column = |&(head, unit, number): &(&str, &str, bool)| Column { head: capital(&shown(head)), unit: unit.to_owned(), number };
+        let column = |&(head, unit, number): &(&str, &str, bool)| Column { head: heading(head), unit: unit.to_owned(), number };
         Self {
             id: id.into(),
             number: String::new(),
@@ -129,9 +129,16 @@ impl Table {
         if let Some((letter, _)) = self.notes.iter().find(|(_, known)| *known == text) {
             return letter.clone();
         }
-        let letter = letter(self.notes.len());
+        let letter = letter(self.notes.iter().filter(|(letter, _)| !letter.is_empty()).count());
         self.notes.push((letter.clone(), text));
         letter
+    }
+
+    /// Adds a note on the table as a whole, in the report's own words; it has no letter.
+    pub fn remark(&mut self, text: &str) {
+        if self.notes.iter().all(|(_, known)| known != text) {
+            self.notes.push((String::new(), text.to_owned()));
+        }
     }
 
     /// A cell that is unknown, with the reason as its footnote.
@@ -173,6 +180,13 @@ impl Table {
             self.note(&words.fill("doc.rest", &holes.each_ref().map(|(k, v)| (*k, v.as_str()))));
         }
     }
+}
+
+/// The head of a column. A symbol (`n`, `p (Holm)`) stays as it is: N would be another figure.
+fn heading(head: &str) -> String {
+    let head = shown(head);
+    let symbol = head.split(' ').next().is_some_and(|word| word.chars().count() == 1);
+    if symbol { head.into_owned() } else { capital(&head) }
 }
 
 /// `text` with its first letter in upper case.

@@ -3,6 +3,23 @@
 /// Key, English, Indonesian.
 #[rustfmt::skip]
 pub(super) const STUDY: &[(&str, &str, &str)] = &[
+    ("compare.change", "change", "perubahan"),
+    ("compare.colophon", "Written by lmpcap {version}.", "Ditulis oleh lmpcap {version}."),
+    ("compare.failed", "Runs without a result: {a} in A, {b} in B.", "Percobaan tanpa hasil: {a} di A, {b} di B."),
+    ("compare.holds", "FAILED: {condition}{scenarios}", "GAGAL: {condition}{scenarios}"),
+    ("compare.holds-not", "passed: {condition}{scenarios}", "lulus: {condition}{scenarios}"),
+    ("compare.method", "Means over completed migrations, or over runs for quality of service; change from A to B. p: Welch's t test after Holm over the scenarios of a figure.", "Rata-rata atas migrasi yang selesai, atau atas percobaan untuk kualitas layanan; perubahan dari A ke B. p: uji t Welch menurut Holm atas semua skenario suatu besaran."),
+    ("compare.not-judged", "NOT JUDGED, a figure is unknown: {condition}{scenarios}", "TIDAK DINILAI, ada angka yang tidak diketahui: {condition}{scenarios}"),
+    ("compare.nothing", "No figure is known on either side for a common scenario: nothing was compared.", "Tidak ada angka yang diketahui untuk skenario yang sama: tidak ada yang dibandingkan."),
+    ("compare.only-a", "Only in A, not compared: {names}.", "Hanya di A, tidak dibandingkan: {names}."),
+    ("compare.only-b", "Only in B, not compared: {names}.", "Hanya di B, tidak dibandingkan: {names}."),
+    ("compare.points", "pp", "pp"),
+    ("compare.remark", "remark", "keterangan"),
+    ("compare.runs", "runs: {n}", "percobaan: {n}"),
+    ("compare.section", "What changed", "Yang berubah"),
+    ("compare.table", "Figures of A and B", "Besaran A dan B"),
+    ("compare.title", "{a} against {b}", "{a} dibandingkan dengan {b}"),
+    ("compare.within", "within the bounds of both", "dalam batas keduanya"),
     ("study.all", "all", "semua"),
     ("study.axis.since-switch", "time since the switch-over (VM paused)", "waktu sejak peralihan (VM dihentikan)"),
     ("study.banner.all-failed", "None of the {runs} runs could be analyzed", "Tidak satu pun dari {runs} percobaan dapat dianalisis"),

@@ -81,7 +81,7 @@ fn add(section: &mut Section, key: &str, kind: &str, pairs: &[&Compared], words:
         }
         row(&mut table, pair, &form, words);
     }
-    table.note(words.t("study.note.compare"));
+    table.remark(words.t("study.note.compare"));
     section.table(table);
 }
 
@@ -91,7 +91,7 @@ fn levels(pair: &Compared, words: Words) -> (String, String) {
 
 fn row(table: &mut Table, pair: &Compared, form: &Form, words: Words) {
     let (a, b) = levels(pair, words);
-    let mut cells = vec![Cell::label(format!("{a} − {b}")), Cell::number(format!("{}; {}", pair.n.0, pair.n.1))];
+    let mut cells = vec![Cell::text(format!("{a} − {b}")), Cell::number(format!("{}; {}", pair.n.0, pair.n.1))];
     let mut difference = match pair.difference {
         Some(difference) => Cell::number(form.number(difference, words)),
         None => table.unknown(Some(words.t("study.no-value")), words),
@@ -112,6 +112,7 @@ fn row(table: &mut Table, pair: &Compared, form: &Form, words: Words) {
 
 fn sentence(pair: &Compared, form: &Form, words: Words) -> String {
     let (a, b) = levels(pair, words);
+    let (a, b) = (format!("“{a}”"), format!("“{b}”"));
     let text = |value: f64| form.text(value, words);
     let mut holes = vec![("a", a), ("b", b), ("na", pair.n.0.to_string()), ("nb", pair.n.1.to_string())];
     let key = match (pair.difference, pair.p_welch_holm, pair.ci) {

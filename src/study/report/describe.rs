@@ -3,7 +3,7 @@
 use super::Builder;
 use super::form::{Form, factor, level, name, slug, title};
 use crate::report::chart::study::{Axis, BoxGroup, Boxes};
-use crate::report::document::{Cell, Section, Table};
+use crate::report::document::{Cell, Section, Table, capital};
 use crate::report::words::Words;
 use crate::study::figures::{METRICS, Metric};
 use crate::study::statistics::{Described, RESPONSES, SCENARIO, factors};
@@ -28,7 +28,7 @@ pub(super) fn section(b: &Builder<'_>) -> Option<Section> {
         section.heading(title(metric, words));
         section.table(table(metric, &rows, b));
         if RESPONSES.contains(&metric.key) {
-            let caption = words.fill("study.figure.boxes", &[("metric", name(metric, words))]);
+            let caption = words.fill("study.figure.boxes", &[("metric", &title(metric, words))]);
             section.chart(format!("box-{}", slug(metric)), caption, boxes(metric, &rows, b));
         }
     }
@@ -56,7 +56,7 @@ fn table(metric: &Metric, rows: &[&Described], b: &Builder<'_>) -> Table {
     }
     columns.push((words.t("study.outliers"), "", true));
     let caption = words.fill("study.table.figure", &[("metric", name(metric, words)), ("n", &words.count(rows[0].n as u64))]);
-    let mut table = Table::new(slug(metric), caption, &columns);
+    let mut table = Table::new(slug(metric), capital(&caption), &columns);
     let mut heading = String::new();
     for d in rows {
         let names: Vec<&str> = d.group.keys().map(String::as_str).collect();
@@ -84,7 +84,7 @@ fn table(metric: &Metric, rows: &[&Described], b: &Builder<'_>) -> Table {
         row(&mut table, metric, d, &form, words);
     }
     if metric.interval {
-        table.note(words.t("study.note.interval"));
+        table.remark(words.t("study.note.interval"));
     }
     table
 }
@@ -96,7 +96,7 @@ fn row(table: &mut Table, metric: &Metric, d: &Described, form: &Form, words: Wo
     }
     levels.extend(d.group.iter().filter(|(name, _)| *name != SCENARIO).map(|(name, value)| level(name, value, words)));
     let label = if levels.is_empty() { words.t("study.all").to_owned() } else { levels.join(", ") };
-    let mut cells = vec![if levels.is_empty() { Cell::strong(label) } else { Cell::label(label) }];
+    let mut cells = vec![if levels.is_empty() { Cell::strong(label) } else { Cell::text(label) }];
     let mut n = Cell::number(words.count(d.n as u64));
     if d.excluded > 0 {
         n.detail = words.fill("study.left-out", &[("n", &words.count(d.excluded as u64))]);

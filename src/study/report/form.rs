@@ -70,12 +70,12 @@ pub(super) fn p_value(p: f64, words: Words) -> String {
 }
 
 /// The same with its sign: `p = 0.012`, `p < 0.001`.
-pub(super) fn p_said(p: f64, words: Words) -> String {
+pub(in crate::study) fn p_said(p: f64, words: Words) -> String {
     if p < 0.001 { format!("p < {}", words.fixed(0.001, 3)) } else { format!("p = {}", words.fixed(p, 3)) }
 }
 
 /// A level of a factor as a reader knows it: `offline video`, `ram = 2048`.
-pub(super) fn level(factor: &str, level: &str, words: Words) -> String {
+pub(in crate::study) fn level(factor: &str, level: &str, words: Words) -> String {
     let said = match factor {
         SCENARIO if level.is_empty() => words.name("scenario", "unknown").into_owned(),
         SCENARIO => words.name("scenario", level).into_owned(),

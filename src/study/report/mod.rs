@@ -14,6 +14,8 @@ mod runs;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use form::{level, p_said};
+
 use serde::Serialize;
 
 use super::figures::Run;
@@ -63,6 +65,15 @@ struct File<'a> {
     version: &'static str,
     statistics: &'a Statistics,
     runs: &'a [Run],
+}
+
+/// Reads the folder that a batch wrote and writes the report into it: see [`write`].
+///
+/// # Errors
+/// There is no study in `dir`, or a file cannot be written.
+pub fn of_folder(dir: &Path, lang: Lang) -> Result<Vec<PathBuf>> {
+    let study = super::figures::Study::load(dir)?;
+    write(&study.name, &study.runs, dir, lang)
 }
 
 /// Writes the report into `dir`: `report.html`, `report.md`, `report.docx`, `statistics.json`, `latex/` and `charts/`. `runs` are in

@@ -20,8 +20,8 @@ pub(super) fn facts(b: &Builder<'_>) -> Vec<(String, String)> {
         }
         shown(&names.join(", ")).into_owned()
     };
-    let name = |factor: &str| if factor == SCENARIO { words.t("doc.scenario").to_owned() } else { factor.to_owned() };
-    factors(&b.cases).iter().take(20).map(|(factor, levels)| (capital(&shown(&name(factor))), list(factor, levels))).collect()
+    let name = |factor: &str| if factor == SCENARIO { capital(words.t("doc.scenario")) } else { super::form::factor(factor) };
+    factors(&b.cases).iter().take(20).map(|(factor, levels)| (name(factor), list(factor, levels))).collect()
 }
 
 pub(super) fn banner(b: &Builder<'_>) -> Banner {

@@ -122,7 +122,7 @@ fn row(table: &mut Table, phase: &str, rows: &[&Quality], words: Words) {
     }
     for key in grades.iter().flat_map(|grades| &grades.notes) {
         if let Some(text) = words.find(&format!("note.{key}")) {
-            table.note(text);
+            table.remark(text);
         }
     }
     table.row(cells);

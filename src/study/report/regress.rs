@@ -69,7 +69,7 @@ fn row(table: &mut Table, line: &Regressed, x: &Metric, forms: &(Form, Form), b:
     }
     let note = line.why.as_deref().map(|why| table.note(&words.sentence(why)));
     let number = |value: Option<String>| value.map_or_else(|| Cell::none().noted(note.clone()), Cell::number);
-    let mut slope = number(line.slope.map(|v| format!("{} {}/{}", significant(shown(v, forms), words), forms.1.unit, forms.0.unit)));
+    let mut slope = number(line.slope.map(|v| format!("{} {} per {}", significant(shown(v, forms), words), forms.1.unit, forms.0.unit)));
     if let Some((low, high)) = line.slope_ci {
         slope.detail = format!("{} {} {}", significant(shown(low, forms), words), words.t("to"), significant(shown(high, forms), words));
     }
