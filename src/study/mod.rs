@@ -14,11 +14,11 @@
 // The folder of a study is read here.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
+pub mod diff;
 pub mod discover;
+pub mod figures;
 mod file;
 mod key;
-pub mod diff;
-pub mod figures;
 mod manifest;
 mod pattern;
 mod record;
