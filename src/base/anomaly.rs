@@ -50,7 +50,15 @@ impl Anomalies {
 
     /// Counts one occurrence and keeps a sentence about it: what was expected, what was found.
     pub fn explain(&mut self, kind: &'static str, place: Place, detail: impl FnOnce() -> String) {
-        self.note(kind, place);
+        self.explain_many(kind, 1, place, detail);
+    }
+
+    /// [`Self::explain`] of `count` occurrences at one place.
+    pub fn explain_many(&mut self, kind: &'static str, count: u64, place: Place, detail: impl FnOnce() -> String) {
+        if count == 0 {
+            return;
+        }
+        self.note_many(kind, count, place);
         let entry = self.kinds.entry(kind).or_default();
         if entry.detail.is_none() {
             entry.detail = Some(detail());

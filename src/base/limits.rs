@@ -27,8 +27,9 @@ pub const DUPLICATE_PACKETS: usize = 1 << 14;
 /// How long a datagram waits for its fragments, in ns. Hosts wait 30 to 60 s (RFC 1122, RFC 8200), but a 16-bit ident comes
 /// round in less on fast links (RFC 4963), and at one capture point fragments follow each other closely.
 pub const FRAGMENT_WAIT_NS: i64 = 2_000_000_000;
-/// Conversations kept at once per point; the oldest idle one is closed when a new one comes.
-pub const FLOWS: usize = 1 << 20;
+/// Conversations kept at once per point; the oldest idle one is closed when a new one comes. A TCP conversation takes 2 KiB, so that a
+/// scan or a flood takes less than 400 MB. A power of two.
+pub const FLOWS: usize = 1 << 17;
 /// Bytes held per TCP direction for data that came before what precedes it.
 pub const REASSEMBLY_BYTES: usize = 4 << 20;
 /// The same over all conversations of a point.

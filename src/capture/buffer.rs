@@ -1,16 +1,25 @@
 //! A window onto a byte stream: frames are borrowed from it, never copied one by one.
+//!
+//! The bytes lie in a block that others may hold on to, to look at frames later than their reader does. A block that is held is not
+//! written to any more: reading goes on in another.
 
 use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
 
 use crate::base::limits::READ_BYTES;
+
+/// Bytes that are shared by those who look at frames in them.
+pub type Block = Arc<Vec<u8>>;
 
 /// A large buffer over a reader. Offsets count the bytes of the stream, after decompression, from 0.
 pub(super) struct Buffer<R> {
     read: R,
-    data: Vec<u8>,
-    /// Stream offset of `data[0]`.
+    block: Block,
+    /// Blocks that were held when they were left; as many as are held at the same time.
+    left: Vec<Block>,
+    /// Stream offset of the block's first byte.
     base: u64,
-    /// What is not parsed yet starts here in `data`.
+    /// What is not parsed yet starts here in the block.
     start: usize,
     end: usize,
     ended: bool,
@@ -20,12 +29,12 @@ pub(super) struct Buffer<R> {
 impl<R: Read> Buffer<R> {
     /// Over `read`, which stands at offset 0.
     pub(super) fn new(read: R) -> Self {
-        Self { read, data: vec![0; READ_BYTES], base: 0, start: 0, end: 0, ended: false, fault: None }
+        Self { read, block: new_block(), left: Vec::new(), base: 0, start: 0, end: 0, ended: false, fault: None }
     }
 
     /// What was read and not yet consumed.
     pub(super) fn unread(&self) -> &[u8] {
-        &self.data[self.start..self.end]
+        &self.block[self.start..self.end]
     }
 
     /// Stream offset of the first unread byte.
@@ -42,7 +51,13 @@ impl<R: Read> Buffer<R> {
     #[inline]
     pub(super) fn bytes(&self, at: u64, len: u32) -> &[u8] {
         let from = at.wrapping_sub(self.base) as usize;
-        self.data.get(from..from.wrapping_add(len as usize)).unwrap_or_default()
+        self.block.get(from..from.wrapping_add(len as usize)).unwrap_or_default()
+    }
+
+    /// The block that holds the byte at stream offset `at`, and its place there.
+    #[inline]
+    pub(super) fn lies(&self, at: u64) -> (&Block, usize) {
+        (&self.block, at.wrapping_sub(self.base) as usize)
     }
 
     /// Reads until at least `need` bytes are unread, giving up everything before stream offset `keep`. False if the stream ends
@@ -50,17 +65,29 @@ impl<R: Read> Buffer<R> {
     pub(super) fn fill(&mut self, keep: u64, need: usize) -> bool {
         let keep = (keep.max(self.base) - self.base) as usize;
         let keep = keep.min(self.start);
-        if keep > 0 {
-            self.data.copy_within(keep..self.end, 0);
-            self.base += keep as u64;
-            self.start -= keep;
-            self.end -= keep;
+        if Arc::get_mut(&mut self.block).is_none() {
+            let free = self.left.iter_mut().position(|block| Arc::get_mut(block).is_some());
+            let mut next = free.map_or_else(new_block, |at| self.left.swap_remove(at));
+            let data = Arc::make_mut(&mut next);
+            let kept = &self.block[keep..self.end];
+            if data.len() < kept.len() {
+                data.resize(kept.len(), 0);
+            }
+            data[..kept.len()].copy_from_slice(kept);
+            self.left.push(std::mem::replace(&mut self.block, next));
+        } else if keep > 0 {
+            Arc::make_mut(&mut self.block).copy_within(keep..self.end, 0);
         }
-        if self.data.len() < self.start + need {
-            self.data.resize(self.start + need, 0);
+        self.base += keep as u64;
+        self.start -= keep;
+        self.end -= keep;
+        // Nobody else holds it: this copies nothing.
+        let data = Arc::make_mut(&mut self.block);
+        if data.len() < self.start + need {
+            data.resize(self.start + need, 0);
         }
         while self.end - self.start < need && !self.ended {
-            match self.read.read(&mut self.data[self.end..]) {
+            match self.read.read(&mut data[self.end..]) {
                 Ok(0) => self.ended = true,
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -77,4 +104,8 @@ impl<R: Read> Buffer<R> {
     pub(super) fn fault(&self) -> Option<&io::Error> {
         self.fault.as_ref()
     }
+}
+
+fn new_block() -> Block {
+    Arc::new(vec![0; READ_BYTES])
 }

@@ -12,6 +12,7 @@ use crate::base::time::Timestamp;
 use crate::error::Result;
 
 use super::FileFacts;
+use super::buffer::Block;
 use super::reader::{Records, Shared};
 use super::record::Record;
 use super::window::Window;
@@ -42,16 +43,15 @@ impl<R: Read> Ordered<R> {
         if self.next < self.safe { self.queue.get(self.next) } else { None }
     }
 
-    /// Takes the frame that [`Self::ready`] told of.
+    /// Takes the frame that [`Self::ready`] told of: with its bytes, and with the block that they lie in where they may be held on to.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<(&Record, &[u8])> {
+    pub(super) fn take(&mut self) -> Option<(&Record, &[u8], Option<(&Block, usize)>)> {
         let record = self.queue.get(self.next)?;
         self.next += 1;
-        let bytes = match &self.window {
-            None => self.records.bytes(record),
-            Some(window) => window.bytes(record),
-        };
-        Some((record, bytes))
+        Some(match &self.window {
+            None => (record, self.records.bytes(record), Some(self.records.lies(record))),
+            Some(window) => (record, window.bytes(record), None),
+        })
     }
 
     /// Makes the next frame ready. Its time; `None` at the end of the file.

@@ -65,6 +65,17 @@ impl Counters {
     }
 }
 
+/// What came of a frame whose packet was handed on: see [`Decoded`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A packet.
+    Packet,
+    /// A fragment that is held.
+    Held,
+    /// No packet, for this reason.
+    Undecoded(&'static str),
+}
+
 /// Turns frames into packets. One per capture point; keeps fragments between frames and nothing else.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -90,6 +101,23 @@ impl Decoder {
         match fast::decode(frame, Decoded::Packet) {
             Some(decoded) => decoded,
             None => self.decode_complete(frame),
+        }
+    }
+
+    /// [`Self::decode`] that hands the packet to `take`, and answers what came of the frame: a packet is large, and to move it costs as much
+    /// as to decode it.
+    #[inline]
+    pub fn decode_to<'a>(&'a mut self, frame: &Frame<'a>, take: &mut dyn FnMut(&Packet<'a>)) -> Outcome {
+        if fast::decode(frame, |packet| take(&packet)).is_some() {
+            return Outcome::Packet;
+        }
+        match self.decode_complete(frame) {
+            Decoded::Packet(packet) => {
+                take(&packet);
+                Outcome::Packet
+            }
+            Decoded::Held => Outcome::Held,
+            Decoded::Undecoded(reason) => Outcome::Undecoded(reason),
         }
     }
 

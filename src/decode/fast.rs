@@ -13,7 +13,7 @@ use crate::capture::{Frame, LinkType};
 /// Decodes a frame of the common kind and hands the packet to `done`. All is inlined, and `done` is called once for each kind of
 /// packet: each field is then written once, to where the packet is wanted. Copying a packet costs as much as decoding it.
 #[inline(always)]
-pub(super) fn decode<'a, R>(frame: &Frame<'a>, done: impl Fn(Packet<'a>) -> R + Copy) -> Option<R> {
+pub(super) fn decode<'a, R>(frame: &Frame<'a>, mut done: impl FnMut(Packet<'a>) -> R) -> Option<R> {
     let bytes = frame.bytes;
     if bytes.len() > frame.wire_len as usize {
         return None;
@@ -25,7 +25,7 @@ pub(super) fn decode<'a, R>(frame: &Frame<'a>, done: impl Fn(Packet<'a>) -> R + 
         _ => return None,
     };
     let head = Head { frame, link, tunnel: None };
-    network(head, bytes.get(header..)?, frame.wire_len - header as u32, done, |outer| inside(frame, outer).map(done))
+    network(head, bytes.get(header..)?, frame.wire_len - header as u32, &mut done, |outer, done| inside(frame, outer).map(done))
 }
 
 /// What is known below IP.
@@ -67,7 +67,7 @@ fn inside<'a>(frame: &Frame<'a>, outer: Packet<'a>) -> Option<Packet<'a>> {
     let tunnel = Some(Tunnel { kind: inner.kind, id: inner.id, src: ip.src, dst: ip.dst, depth: 1 });
     let rest = inner.body.bytes.get(header..)?;
     // A tunnel in the tunnel is left to the complete path.
-    network(Head { frame, link, tunnel }, rest, inner.body.wire.checked_sub(header as u32)?, |packet| packet, |_| None)
+    network(Head { frame, link, tunnel }, rest, inner.body.wire.checked_sub(header as u32)?, &mut |packet| packet, |_, _| None)
 }
 
 #[inline(always)]
@@ -141,12 +141,12 @@ fn tag(bytes: &[u8], link: &mut Link, at: usize) -> Option<usize> {
 
 /// Behind a link header; `wire` is the length of `bytes` on the wire.
 #[inline(always)]
-fn network<'a, R>(
+fn network<'a, R, D: FnMut(Packet<'a>) -> R>(
     head: Head<'_, 'a>,
     bytes: &'a [u8],
     wire: u32,
-    done: impl Fn(Packet<'a>) -> R,
-    tunnel: impl Fn(Packet<'a>) -> Option<R>,
+    done: &mut D,
+    tunnel: impl FnOnce(Packet<'a>, &mut D) -> Option<R>,
 ) -> Option<R> {
     // One call each, not one after the other: the addresses are then of a known family wherever they are written.
     match head.link.ethertype {
@@ -164,13 +164,13 @@ fn network<'a, R>(
 
 /// Behind an IP header of `header` bytes.
 #[inline(always)]
-fn upper<'a, R>(
+fn upper<'a, R, D: FnMut(Packet<'a>) -> R>(
     head: Head<'_, 'a>,
     ip: Ip,
     header: usize,
     bytes: &'a [u8],
-    done: impl Fn(Packet<'a>) -> R,
-    tunnel: impl Fn(Packet<'a>) -> Option<R>,
+    done: &mut D,
+    tunnel: impl FnOnce(Packet<'a>, &mut D) -> Option<R>,
 ) -> Option<R> {
     // Padding and trailers end here.
     let body = bytes.get(header..bytes.len().min(ip.total_len as usize))?;
@@ -205,7 +205,7 @@ fn upper<'a, R>(
             let payload = body.get(8..body.len().min(len as usize))?;
             let packet = head.packet(ip, Transport::Udp { src, dst }, payload, len - 8);
             match dst {
-                tunnel::VXLAN | tunnel::VXLAN_LINUX | tunnel::GENEVE => tunnel(packet),
+                tunnel::VXLAN | tunnel::VXLAN_LINUX | tunnel::GENEVE => tunnel(packet, done),
                 _ => Some(done(packet)),
             }
         }

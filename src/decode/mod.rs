@@ -24,7 +24,7 @@ mod walk;
 
 use std::net::IpAddr;
 
-pub use decoder::{Counters, Decoded, Decoder};
+pub use decoder::{Counters, Decoded, Decoder, Outcome};
 pub use duplicates::{Duplicates, Verdict};
 
 use crate::base::anomaly::Place;

@@ -65,14 +65,14 @@ impl Known {
             services,
             by_content,
             migrations,
-            paths: result.files.iter().map(|f| f.path.clone()).collect(),
+            paths: result.sighted.files.iter().map(|f| f.path.clone()).collect(),
             result,
         }
     }
 
     /// First and last packet on the reference clock.
     fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        let (first, last) = (self.result.state.first?, self.result.state.last?);
+        let (first, last) = (self.result.sighted.first?, self.result.sighted.last?);
         Some((self.clock.to_reference(first), self.clock.to_reference(last)))
     }
 }
@@ -80,12 +80,13 @@ impl Known {
 /// The name of each channel: what most of its conversations' bytes were recognised as, else the port's.
 fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
     let state = &result.state;
-    let channels = &state.meter.channels;
+    let counts = &result.counts;
+    let channels = &counts.meter.channels;
     let mut seen: Vec<BTreeMap<&'static str, u64>> = vec![BTreeMap::new(); channels.len()];
     for (id, record) in state.flows.records() {
         if let Some(protocol) = state.dispatcher.protocol(id) {
             let bytes = record.sent(Side::Client).bytes + record.sent(Side::Server).bytes;
-            if let Some(of) = seen.get_mut(record.user() as usize) {
+            if let Some(of) = seen.get_mut(counts.channel(id).unwrap_or(0) as usize) {
                 *of.entry(protocol).or_insert(0) += bytes;
             }
         }
@@ -114,8 +115,8 @@ fn identify(run: &RunSpec, points: &mut [Known]) -> model::Vm {
             .map(|p| VmView {
                 role: p.role,
                 clock: &p.clock,
-                presence: &p.result.state.presence,
-                meter: &p.result.state.meter,
+                presence: &p.result.sighted.presence,
+                meter: &p.result.counts.meter,
                 migrations: &p.migrations,
             })
             .collect();
@@ -126,8 +127,8 @@ fn identify(run: &RunSpec, points: &mut [Known]) -> model::Vm {
         .iter()
         .map(|p| RoleView {
             given: p.result.role,
-            presence: &p.result.state.presence,
-            meter: &p.result.state.meter,
+            presence: &p.result.sighted.presence,
+            meter: &p.result.counts.meter,
             services: &p.services,
             pace: &p.result.state.pace,
             migrations: &p.migrations,
@@ -146,7 +147,7 @@ fn identify(run: &RunSpec, points: &mut [Known]) -> model::Vm {
 /// Gives each point its clock: that of a point alone is the reference.
 fn relate(points: &mut [Known], joined: Option<&Joined>) {
     for (i, point) in points.iter_mut().enumerate() {
-        let first = point.result.state.first;
+        let first = point.result.sighted.first;
         let known = joined.and_then(|j| j.clocks.get(i));
         point.clock_facts = match known {
             None if joined.is_none() => model::Clock {
@@ -259,7 +260,7 @@ fn migration_curve(migration: &model::Migration, views: &[View<'_>], origin: Tim
 
 fn view_of(point: &Known) -> Option<View<'_>> {
     let (first, last) = point.span()?;
-    Some(View { role: point.role, meter: &point.result.state.meter, clock: &point.clock, services: &point.services, first, last })
+    Some(View { role: point.role, meter: &point.result.counts.meter, clock: &point.clock, services: &point.services, first, last })
 }
 
 fn point_of(point: &Known) -> model::Point {
@@ -280,16 +281,16 @@ fn point_of(point: &Known) -> model::Point {
     model::Point {
         role: point.role.name().to_owned(),
         role_source: if point.role_given { "given" } else { "inferred" }.to_owned(),
-        files: point.result.files.iter().map(file).collect(),
-        packets: point.result.state.frames,
-        duplicates: point.result.state.copies,
-        undecoded: point.result.undecoded.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+        files: point.result.sighted.files.iter().map(file).collect(),
+        packets: point.result.sighted.frames,
+        duplicates: point.result.sighted.copies,
+        undecoded: point.result.sighted.undecoded.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
         clock: point.clock_facts.clone(),
     }
 }
 
 fn services_of(point: &Known, phases: &Phases) -> Vec<model::Service> {
-    let meter = &point.result.state.meter;
+    let meter = &point.result.counts.meter;
     let width = meter.width();
     let mut by_name: BTreeMap<(String, bool), model::Service> = BTreeMap::new();
     for (index, channel) in meter.channels.iter().enumerate().skip(1).filter(|c| c.1.key.proto != 0) {
@@ -375,14 +376,14 @@ fn coverage_of(points: &[Known], views: &[View<'_>]) -> model::Coverage {
     let mut coverage = model::Coverage::default();
     let mut ignored: BTreeMap<String, u64> = BTreeMap::new();
     for point in points {
-        let state = &point.result.state;
-        coverage.packets += state.frames;
-        coverage.decoded += state.decoded;
+        let (state, sighted) = (&point.result.state, &point.result.sighted);
+        coverage.packets += sighted.frames;
+        coverage.decoded += sighted.decoded;
         coverage.attributed += state.in_flows;
-        *ignored.entry("capture_duplicate".to_owned()).or_insert(0) += state.copies;
+        *ignored.entry("capture_duplicate".to_owned()).or_insert(0) += sighted.copies;
         *ignored.entry("no_conversation".to_owned()).or_insert(0) += state.outside_flows;
-        *ignored.entry("fragment_held".to_owned()).or_insert(0) += state.held;
-        for (reason, n) in &point.result.undecoded {
+        *ignored.entry("fragment_held".to_owned()).or_insert(0) += sighted.held;
+        for (reason, n) in &sighted.undecoded {
             *ignored.entry((*reason).to_owned()).or_insert(0) += n;
         }
     }
@@ -395,13 +396,16 @@ fn coverage_of(points: &[Known], views: &[View<'_>]) -> model::Coverage {
 fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
     let mut merged: BTreeMap<&'static str, model::AnomalyEntry> = BTreeMap::new();
     for point in points {
-        let mut all: Anomalies = point.result.anomalies.clone();
+        let mut all: Anomalies = point.result.sighted.anomalies.clone();
         let state = &point.result.state;
         all.merge(state.flows.anomalies());
         all.merge(state.dispatcher.anomalies());
-        all.note_many("flows_evicted", state.flows.evicted().flows, Place::default());
+        all.explain_many("flows_evicted", state.flows.evicted().flows, Place::default(), || {
+            let most = limits::FLOWS;
+            format!("more than the {most} conversations that are kept at once: idle ones made room and are not listed; services still count them")
+        });
         all.note_many("connections_unwatched", state.connections.unwatched + state.pace.unwatched, Place::default());
-        let meter = &point.result.state.meter;
+        let meter = &point.result.counts.meter;
         all.note_many("flows_folded", meter.folded, Place::default());
         all.note_many("time_outside_windows", meter.outside, Place::default());
         let ledgers = &point.result.state.ledgers;
@@ -415,7 +419,7 @@ fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
                 if entry.first.len() < limits::ANOMALY_PLACES {
                     entry.first.push(model::AnomalyPlace {
                         point: point.role.name().to_owned(),
-                        file: point.result.files.get(usize::from(place.file)).map(|f| f.path.clone()).unwrap_or_default(),
+                        file: point.result.sighted.files.get(usize::from(place.file)).map(|f| f.path.clone()).unwrap_or_default(),
                         frame: place.frame,
                     });
                 }

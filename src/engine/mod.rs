@@ -1,6 +1,9 @@
 //! One run from its files to its report: the only place that knows all layers.
 
 mod assemble;
+mod belt;
+mod counting;
+mod intake;
 mod join;
 mod ledgers;
 mod point;
@@ -58,9 +61,11 @@ struct Read {
     paths: Option<PathMeter>,
 }
 
-/// Reads all points of a run, each in its own thread, and joins them in this one.
+/// Reads all points of a run, each in its own thread (three where there are cores enough), and joins them in this one.
 fn read_points(run: &RunSpec, options: &Options, hints: &[Hint]) -> Result<Read> {
     let several = run.points.len() > 1;
+    // Where each core has a point to itself already, more threads only cost.
+    let helped = thread::available_parallelism().is_ok_and(|cores| cores.get() > run.points.len());
     let roles: Vec<Role> = run.points.iter().map(|p| p.role).collect();
     let (results, joined) = thread::scope(|scope| {
         let mut inboxes = Vec::new();
@@ -74,7 +79,7 @@ fn read_points(run: &RunSpec, options: &Options, hints: &[Hint]) -> Result<Read>
                     inboxes.push(inbox);
                     outbox
                 });
-                scope.spawn(move || point::run(spec, options, outbox))
+                scope.spawn(move || point::run(spec, options, outbox, helped))
             })
             .collect();
         let joined = several.then(|| {
@@ -89,7 +94,7 @@ fn read_points(run: &RunSpec, options: &Options, hints: &[Hint]) -> Result<Read>
         (results, joined)
     });
     let points = results.into_iter().collect::<Result<Vec<_>>>()?;
-    if options.stop.load(Ordering::Relaxed) || points.iter().any(|p| p.stopped) {
+    if options.stop.load(Ordering::Relaxed) || points.iter().any(|p| p.sighted.stopped) {
         return Err(Error::new("stopped before the end: no report was written"));
     }
     let (joined, paths) = joined.unzip();

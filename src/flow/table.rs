@@ -264,7 +264,7 @@ impl FlowTable {
             if std::mem::take(&mut record.used) && !closed {
                 continue;
             }
-            // The last name of this slot is used up; it comes after 4095 others in the same slot.
+            // The last name of this slot is used up; it comes after 32,767 others in the same slot.
             if record.id.0.checked_add(2 * FLOWS as u32).is_none() {
                 continue;
             }

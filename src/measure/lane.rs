@@ -3,7 +3,6 @@
 use super::spread::Spread;
 use super::window::Windows;
 use crate::base::time::Timestamp;
-use crate::flow::Verdict;
 
 /// One direction of a channel.
 #[derive(Clone, Debug)]
@@ -79,53 +78,5 @@ impl Lane {
             self.smoothed.add(at, self.jitter as i64);
         }
         self.last_rtt = Some(rtt);
-    }
-}
-
-/// What one packet counts for.
-#[derive(Clone, Copy, Debug)]
-pub struct Counted {
-    /// Bytes of the frame on the wire.
-    pub bytes: u32,
-    /// New payload bytes.
-    pub goodput: u32,
-    /// It carries payload.
-    pub data: bool,
-    /// What the segment is.
-    pub verdict: Verdict,
-    /// Bytes before it were never captured.
-    pub after_gap: bool,
-    /// An ICMP echo: `Some(true)` for a reply.
-    pub echo_reply: Option<bool>,
-}
-
-impl Counted {
-    /// Adds the packet to its window.
-    #[inline]
-    pub fn into_cell(self, step: GapStep, cell: &mut super::window::Cell) {
-        cell.packets += 1;
-        cell.bytes += u64::from(self.bytes);
-        cell.goodput += u64::from(self.goodput);
-        cell.data += u32::from(self.data);
-        cell.lost_events += u32::from(self.after_gap);
-        match self.verdict {
-            Verdict::Retransmitted => cell.retransmitted += 1,
-            Verdict::Reordered => cell.reordered += 1,
-            Verdict::Ambiguous => cell.ambiguous += 1,
-            _ => {}
-        }
-        if let Some(reply) = self.echo_reply {
-            cell.echo_replies += u32::from(reply);
-            cell.echo_requests += u32::from(!reply);
-        }
-        if let Some(gap) = step.gap {
-            cell.gaps += 1;
-            cell.gap_sum = cell.gap_sum.saturating_add(gap.max(0) as u64);
-        }
-        if let Some(v) = step.variation {
-            cell.variations += 1;
-            cell.variation_sum = cell.variation_sum.saturating_add(v.unsigned_abs());
-            cell.variation_signed = cell.variation_signed.saturating_add(v);
-        }
     }
 }

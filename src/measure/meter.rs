@@ -8,12 +8,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hashbrown::HashMap;
 
-use super::lane::{Counted, Lane};
+use super::lane::{GapStep, Lane};
+use super::tally::Tally;
 use super::window::{TOTAL_CELLS, Width};
 use crate::base::net::Side;
-use crate::base::time::Timestamp;
-use crate::decode::{Packet, Transport};
-use crate::flow::{FlowKey, Observation, Verdict};
+use crate::flow::FlowKey;
 
 /// Most channels of a point, pairs of hosts counted.
 pub const CHANNELS: usize = 1024;
@@ -118,50 +117,48 @@ impl Meter {
         at
     }
 
-    /// Counts a packet that belongs to a conversation.
+    /// Counts a packet of a conversation in that one's channel.
     #[inline]
-    pub fn packet(&mut self, packet: &Packet<'_>, seen: &Observation, channel: u32) {
-        let counted = Counted {
-            bytes: packet.wire_len,
-            goodput: seen.goodput,
-            data: packet.payload_wire > 0,
-            verdict: seen.verdict,
-            after_gap: seen.gap_before > 0,
-            echo_reply: match packet.transport {
-                Transport::Icmp(icmp) => icmp.echo.map(|_| icmp.reply),
-                _ => None,
-            },
-        };
-        self.count(0, 0, packet.at, counted);
-        self.count(channel, seen.from.index(), packet.at, counted);
+    pub fn take(&mut self, tally: &Tally, channel: u32) {
+        self.count(0, 0, tally);
+        self.count(channel, tally.from.index(), tally);
         let own = &mut self.channels[channel as usize];
-        if let Some(rtt) = seen.rtt {
+        if let Some(rtt) = tally.rtt {
             // A round trip completed by the server's packet went from here to the server and back: the client's lane.
-            own.lanes[seen.from.other().index()].round_trip(packet.at, rtt);
+            own.lanes[tally.from.other().index()].round_trip(tally.at, rtt);
         }
         if let Some(pair) = own.pair {
-            let side = if own.swapped { seen.from.other() } else { seen.from };
-            self.count(pair, side.index(), packet.at, counted);
-            if let Some(rtt) = seen.rtt {
-                self.channels[pair as usize].lanes[side.other().index()].round_trip(packet.at, rtt);
+            let side = if own.swapped { tally.from.other() } else { tally.from };
+            self.count(pair, side.index(), tally);
+            if let Some(rtt) = tally.rtt {
+                self.channels[pair as usize].lanes[side.other().index()].round_trip(tally.at, rtt);
             }
         }
     }
 
     /// Counts a packet that belongs to no conversation (ARP and the like) for the point as a whole.
-    pub fn other(&mut self, packet: &Packet<'_>) {
-        let counted =
-            Counted { bytes: packet.wire_len, goodput: 0, data: false, verdict: Verdict::New, after_gap: false, echo_reply: None };
-        self.count(0, 0, packet.at, counted);
+    pub fn other(&mut self, tally: &Tally) {
+        self.count(0, 0, tally);
     }
 
     #[inline]
-    fn count(&mut self, channel: u32, lane: usize, at: Timestamp, counted: Counted) {
-        let step = self.channels[channel as usize].lanes[lane].step(at);
+    fn count(&mut self, channel: u32, lane: usize, tally: &Tally) {
+        let index = self.width.index(tally.at);
+        let lane_ref = &mut self.channels[channel as usize].lanes[lane];
+        let step = lane_ref.step(tally.at);
+        match lane_ref.windows.known(index) {
+            Some(cell) => cell.count(tally, step),
+            None => self.count_anew(channel, lane, tally, step),
+        }
+    }
+
+    /// The packet's window must be opened first.
+    #[cold]
+    fn count_anew(&mut self, channel: u32, lane: usize, tally: &Tally, step: GapStep) {
         loop {
-            let index = self.width.index(at);
+            let index = self.width.index(tally.at);
             if let Ok((cell, added)) = self.channels[channel as usize].lanes[lane].windows.cell(index) {
-                counted.into_cell(step, cell);
+                cell.count(tally, step);
                 self.cells += added;
                 if self.cells > TOTAL_CELLS {
                     self.widen();

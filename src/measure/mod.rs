@@ -18,6 +18,7 @@ pub mod scenario;
 pub mod service;
 pub mod slice;
 pub mod spread;
+pub mod tally;
 pub mod video;
 pub mod vm;
 pub mod window;

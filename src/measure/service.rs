@@ -10,10 +10,11 @@
 
 use super::histogram::Histogram;
 use super::presence::silence::{Longest, Ranked};
+use super::tally::Tally;
 use crate::base::net::Side;
 use crate::base::time::{Nanos, Timestamp};
 use crate::decode::{Packet, Tcp, Transport};
-use crate::flow::{Moment, Observation, Verdict};
+use crate::flow::{Moment, Verdict};
 
 /// Waits shorter than this are not kept one by one.
 const SHORTEST: i64 = 1_000_000;
@@ -201,8 +202,8 @@ struct Sent {
 }
 
 /// What a packet means for waiting.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PacketKind {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PacketKind {
     /// Asks the other side for something.
     Ask,
     /// Continues something, asks for nothing.
@@ -232,16 +233,14 @@ impl ServiceWatch {
 
     /// Takes a packet of a conversation: its channel, and the channel of the pair of hosts with whether client and server are swapped in it.
     #[inline]
-    pub fn packet(&mut self, packet: &Packet<'_>, seen: &Observation, channel: u32, pair: Option<(u32, bool)>) {
-        let kind = kind_of(packet, seen.from);
+    pub fn take(&mut self, tally: &Tally, channel: u32, pair: Option<(u32, bool)>) {
         // A client that continues by itself starts something new; a server or a periodic sender was expected to go on.
-        let tcp = matches!(packet.transport, Transport::Tcp(_));
-        let alone = !tcp || seen.from == Side::Server;
-        let resent = tcp && seen.verdict == Verdict::Retransmitted;
-        let sent = Sent { when: Moment { at: packet.at, place: packet.place }, kind, tcp, alone, resent, pair: false, rtt: seen.rtt };
-        self.count(channel, seen.from, sent);
+        let alone = !tally.tcp || tally.from == Side::Server;
+        let resent = tally.tcp && tally.verdict == Verdict::Retransmitted;
+        let sent = Sent { when: tally.moment(), kind: tally.kind, tcp: tally.tcp, alone, resent, pair: false, rtt: tally.rtt };
+        self.count(channel, tally.from, sent);
         if let Some((pair, swapped)) = pair {
-            let from = if swapped { seen.from.other() } else { seen.from };
+            let from = if swapped { tally.from.other() } else { tally.from };
             self.count(pair, from, Sent { pair: true, ..sent });
         }
     }
@@ -270,24 +269,26 @@ impl ServiceWatch {
     }
 }
 
-#[inline]
-fn kind_of(packet: &Packet<'_>, from: Side) -> PacketKind {
-    // What a server sends is an answer; whether it wants one in turn cannot be told.
-    let data = if from == Side::Client { PacketKind::Ask } else { PacketKind::Content };
-    match &packet.transport {
-        Transport::Tcp(_) if packet.payload_wire > 0 => data,
-        Transport::Tcp(tcp) if tcp.has(Tcp::SYN) && !tcp.has(Tcp::ACK) => data,
-        Transport::Tcp(_) => PacketKind::Idle,
-        Transport::Icmp(icmp) if icmp.echo.is_some() => {
-            if icmp.reply {
-                PacketKind::Content
-            } else {
-                PacketKind::Ask
+impl PacketKind {
+    #[inline]
+    pub(super) fn of(packet: &Packet<'_>, from: Side) -> Self {
+        // What a server sends is an answer; whether it wants one in turn cannot be told.
+        let data = if from == Side::Client { PacketKind::Ask } else { PacketKind::Content };
+        match &packet.transport {
+            Transport::Tcp(_) if packet.payload_wire > 0 => data,
+            Transport::Tcp(tcp) if tcp.has(Tcp::SYN) && !tcp.has(Tcp::ACK) => data,
+            Transport::Tcp(_) => PacketKind::Idle,
+            Transport::Icmp(icmp) if icmp.echo.is_some() => {
+                if icmp.reply {
+                    PacketKind::Content
+                } else {
+                    PacketKind::Ask
+                }
             }
+            // Errors and neighbour discovery are no service.
+            Transport::Icmp(_) => PacketKind::Idle,
+            Transport::Udp { .. } | Transport::Other => data,
         }
-        // Errors and neighbour discovery are no service.
-        Transport::Icmp(_) => PacketKind::Idle,
-        Transport::Udp { .. } | Transport::Other => data,
     }
 }
 

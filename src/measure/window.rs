@@ -4,7 +4,10 @@
 //! lanes when one of them, or all together, would hold more cells than [`LANE_CELLS`] or [`TOTAL_CELLS`]. Windows are aligned
 //! to the epoch, so those of different points fall together. A phase is cut at window borders: the report says how wide they are.
 
+use super::lane::GapStep;
+use super::tally::Tally;
 use crate::base::time::{NS_PER_MS, Timestamp};
+use crate::flow::Verdict;
 
 /// Most windows of one lane: a 20 s capture is cut to about 4 ms, an hour to about 0.5 s.
 pub const LANE_CELLS: usize = 8192;
@@ -51,6 +54,35 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Adds a packet.
+    #[inline]
+    pub fn count(&mut self, tally: &Tally, step: GapStep) {
+        self.packets += 1;
+        self.bytes += u64::from(tally.bytes);
+        self.goodput += u64::from(tally.goodput);
+        self.data += u32::from(tally.data);
+        self.lost_events += u32::from(tally.after_gap);
+        match tally.verdict {
+            Verdict::Retransmitted => self.retransmitted += 1,
+            Verdict::Reordered => self.reordered += 1,
+            Verdict::Ambiguous => self.ambiguous += 1,
+            _ => {}
+        }
+        if let Some(reply) = tally.echo_reply {
+            self.echo_replies += u32::from(reply);
+            self.echo_requests += u32::from(!reply);
+        }
+        if let Some(gap) = step.gap {
+            self.gaps += 1;
+            self.gap_sum = self.gap_sum.saturating_add(gap.max(0) as u64);
+        }
+        if let Some(v) = step.variation {
+            self.variations += 1;
+            self.variation_sum = self.variation_sum.saturating_add(v.unsigned_abs());
+            self.variation_signed = self.variation_signed.saturating_add(v);
+        }
+    }
+
     /// Adds `other`, which lies in the same or the next window.
     pub fn add(&mut self, other: &Self) {
         self.packets += other.packets;
@@ -125,6 +157,12 @@ pub struct Windows {
 pub struct TooMany;
 
 impl Windows {
+    /// The cell of window `index` if it is open.
+    #[inline]
+    pub fn known(&mut self, index: i64) -> Option<&mut Cell> {
+        self.cells.get_mut(usize::try_from(index.wrapping_sub(self.base)).ok()?)
+    }
+
     /// The cell of window `index`, opened if need be. Answers how many cells were added.
     #[inline]
     pub fn cell(&mut self, index: i64) -> Result<(&mut Cell, usize), TooMany> {

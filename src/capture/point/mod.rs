@@ -15,6 +15,7 @@ use crate::base::time::Timestamp;
 use crate::error::{Error, Result};
 
 use super::bpf::Filter;
+use super::buffer::Block;
 use super::order::Ordered;
 use super::reader::{Records, Shared};
 use super::{FileFacts, Frame, InterfaceFacts, Source, input};
@@ -27,6 +28,9 @@ pub struct OpenOptions {
     /// Grows by the bytes read from the files, as they lie on the disk: see [`super::total_bytes`].
     pub progress: Option<Arc<AtomicU64>>,
 }
+
+/// A frame and where it lies.
+pub type Located<'a> = (Frame<'a>, Option<(&'a Block, usize)>);
 
 type File = Ordered<Box<dyn Read + Send>>;
 
@@ -171,11 +175,11 @@ impl PointSource {
             format!("{path}: the time goes back from {last} to {at}, further than frames are held back to be sorted")
         });
     }
-}
 
-impl Source for PointSource {
+    /// [`Source::next_frame`], with the block that holds the frame's bytes and where they start there; without one if the frame must be
+    /// copied to be looked at later.
     #[inline]
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>> {
+    pub fn next_in_block(&mut self) -> Result<Option<Located<'_>>> {
         let (at, frame) = loop {
             if let Some(Slot { state: State::Open(file), .. }) = self.slots.get(self.current)
                 && let Some(record) = file.ready().filter(|r| r.at <= self.bound)
@@ -192,7 +196,14 @@ impl Source for PointSource {
             self.last = at;
         }
         let Some(Slot { state: State::Open(file), file: number, .. }) = self.slots.get_mut(self.current) else { return Ok(None) };
-        Ok(file.take().map(|(record, bytes)| record.frame(*number, bytes)))
+        Ok(file.take().map(|(record, bytes, block)| (record.frame(*number, bytes), block)))
+    }
+}
+
+impl Source for PointSource {
+    #[inline]
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>> {
+        Ok(self.next_in_block()?.map(|(frame, _)| frame))
     }
 
     fn files(&self) -> Vec<FileFacts> {

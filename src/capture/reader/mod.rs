@@ -7,7 +7,7 @@ use crate::base::limits::LOOK_AHEAD_BYTES;
 use crate::error::{Error, Result};
 
 use super::bpf::Filter;
-use super::buffer::Buffer;
+use super::buffer::{Block, Buffer};
 use super::record::{Fault, Notes, Record, Then};
 use super::{FileFacts, Frame, InterfaceFacts, magic, pcap, pcapng};
 
@@ -134,6 +134,12 @@ impl<R: Read> Records<R> {
     #[inline]
     pub(super) fn bytes(&self, record: &Record) -> &[u8] {
         self.buffer.bytes(record.offset, record.len)
+    }
+
+    /// The block that holds the bytes of a record of the last scans, and where they start there.
+    #[inline]
+    pub(super) fn lies(&self, record: &Record) -> (&Block, usize) {
+        self.buffer.lies(record.offset)
     }
 
     /// Stream offset up to which the file was parsed.

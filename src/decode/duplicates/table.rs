@@ -113,23 +113,26 @@ impl Table {
         let set = &mut self.sets[index];
         let first = index * WAYS;
         self.made = self.made.wrapping_add(1);
-        let (mut oldest, mut most) = (0, 0);
-        let mut found = None;
+        // Two loops without branches, so that the compiler compares all ways at once; the second only for what is new.
+        let mut alike = 0u32;
         for way in 0..WAYS {
-            let age = self.made.wrapping_sub(set.numbers[way]);
-            if age > most {
-                (oldest, most) = (way, age);
+            alike |= u32::from(set.tags[way] == upper) << way;
+        }
+        let mut found = None;
+        while alike != 0 {
+            let way = alike.trailing_zeros() as usize;
+            let entry = &self.entries[first + way];
+            if entry.tag == lower && entry.age(now) <= PLACE_NS {
+                found = Some(way);
             }
-            if set.tags[way] == upper {
-                let entry = &self.entries[first + way];
-                if entry.tag == lower && entry.age(now) <= PLACE_NS {
-                    found = Some(way);
-                }
-            }
+            alike &= alike - 1;
         }
         if let Some(way) = found {
             return (&mut self.entries[first + way], true);
         }
+        let ages: [u32; WAYS] = std::array::from_fn(|way| self.made.wrapping_sub(set.numbers[way]));
+        let most = ages.iter().fold(0, |most, age| most.max(*age));
+        let oldest = ages.iter().position(|age| *age == most).unwrap_or(0);
         set.tags[oldest] = upper;
         set.numbers[oldest] = self.made;
         let entry = &mut self.entries[first + oldest];

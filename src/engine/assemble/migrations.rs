@@ -80,7 +80,7 @@ pub(super) fn assemble(points: &[Known], vm: &Vm) -> (Vec<Migration>, Option<Dow
 
 fn service(points: &[Known], key: &ChannelKey) -> String {
     let named = points.iter().find_map(|p| {
-        let index = p.result.state.meter.channels.iter().position(|c| c.key == *key)?;
+        let index = p.result.counts.meter.channels.iter().position(|c| c.key == *key)?;
         p.services.get(index).cloned()
     });
     named.unwrap_or_else(|| services::name_by_port(key.proto, key.port))
@@ -128,11 +128,11 @@ fn point_view<'a>(point: &'a Known, seen: Option<&'a Observed>, home: bool) -> O
         name: point.role,
         clock: &point.clock,
         files: &point.paths,
-        first: state.first?,
-        last: state.last?,
-        presence: &state.presence,
-        meter: &state.meter,
-        services: &state.services,
+        first: point.result.sighted.first?,
+        last: point.result.sighted.last?,
+        presence: &point.result.sighted.presence,
+        meter: &point.result.counts.meter,
+        services: &point.result.counts.services,
         pace: &state.pace,
         migration: seen,
         finish_call: None,

@@ -56,7 +56,7 @@ pub(super) fn fill(
     let figures = Figures::new(meter, joined, &stays);
     let known = &points[client];
     let names: HashMap<ChannelKey, &String> =
-        known.result.state.meter.channels.iter().zip(&known.services).map(|(c, name)| (c.key, name)).collect();
+        known.result.counts.meter.channels.iter().zip(&known.services).map(|(c, name)| (c.key, name)).collect();
     let service = |ends: &Ends| {
         let (client, server) = if ends.from == Side::Client { (ends.src, ends.dst) } else { (ends.dst, ends.src) };
         let key = ChannelKey { proto: ends.proto, client, server, port: ends.port };

@@ -8,6 +8,7 @@ use crate::base::anomaly::Place;
 use crate::base::net::{Endpoint, Side};
 use crate::decode::{Arp, Icmp, Ip, Link, Net, Packet, SllType, Tcp, Transport};
 use crate::flow::{FlowId, FlowKey, Observation, Verdict};
+use crate::measure::tally::Tally;
 
 const VM: Mac = Mac([0x52, 0x54, 0, 0xaa, 0, 0x50]);
 const PEER: Mac = Mac([0x52, 0x54, 0, 0, 0, 0x10]);
@@ -91,8 +92,9 @@ impl Point {
             self.asked = Some(us);
         }
         let seen = Observation { flow: FlowId(1), from, verdict: Verdict::New, goodput: 56, rtt, gap_before: 0, first: false };
-        self.meter.packet(&packet, &seen, channel);
-        self.services.packet(&packet, &seen, channel, self.meter.pair_of(channel));
+        let tally = Tally::new(&packet, &seen, false);
+        self.meter.take(&tally, channel);
+        self.services.take(&tally, channel, self.meter.pair_of(channel));
     }
 
     fn rarp(&mut self, us: i64, link: Link) {

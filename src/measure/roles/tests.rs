@@ -5,6 +5,7 @@ use crate::base::net::{Endpoint, Side};
 use crate::base::time::Timestamp;
 use crate::decode::{Link, Net, Packet, SllType, Tcp, Transport};
 use crate::flow::{FlowId, FlowKey, Moment};
+use crate::measure::tally::Tally;
 
 const VM: Mac = Mac([0x52, 0x54, 0, 0xaa, 0, 0x50]);
 const STREAM: FlowId = FlowId(3);
@@ -81,7 +82,7 @@ fn bystander(service: &str, server: [u8; 4]) -> Point {
         gap_before: 0,
         first: true,
     };
-    meter.packet(&segment(0, None, Tcp::default(), 1), &seen, channel);
+    meter.take(&Tally::new(&segment(0, None, Tcp::default(), 1), &seen, true), channel);
     let services = meter.channels.iter().map(|_| service.to_owned()).collect();
     Point { given: Role::Unknown, presence: Presence::new(), meter, services, pace: Pace::new(), migrations: vec![] }
 }

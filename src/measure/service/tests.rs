@@ -1,7 +1,8 @@
 use super::*;
 use crate::base::anomaly::Place;
 use crate::decode::{Icmp, Link, Net};
-use crate::flow::FlowId;
+use crate::flow::{FlowId, Observation};
+use crate::measure::tally::Tally;
 
 const MS: i64 = 1_000_000;
 
@@ -19,7 +20,7 @@ fn feed(watch: &mut ServiceWatch, at_ms: i64, from: Side, transport: Transport, 
         payload_wire: len,
     };
     let seen = Observation { flow: FlowId(0), from, verdict, goodput: len, rtt: None, gap_before: 0, first: false };
-    watch.packet(&packet, &seen, 2, Some((1, true)));
+    watch.take(&Tally::new(&packet, &seen, false), 2, Some((1, true)));
 }
 
 fn echo(reply: bool) -> Transport {

@@ -6,6 +6,7 @@ use crate::base::anomaly::Place;
 use crate::base::net::{Endpoint, Side};
 use crate::decode::{Arp, Ip, Link, Net, Packet, Transport};
 use crate::flow::{FlowId, FlowKey, Moment, Observation, Verdict};
+use crate::measure::tally::Tally;
 
 const VM: Mac = Mac([0x52, 0x54, 0, 0xaa, 0, 0x50]);
 const PEER: Mac = Mac([0x52, 0x54, 0, 0, 0, 0x10]);
@@ -47,7 +48,7 @@ impl Point {
             let key = FlowKey { proto: 6, client: Endpoint::new(client.1, 40000), server: Endpoint::new(server.1, 80) };
             let channel = self.meter.channel_of(&key);
             let seen = Observation { flow: FlowId(1), from, verdict: Verdict::New, goodput: 10, rtt: None, gap_before: 0, first: false };
-            self.meter.packet(&packet, &seen, channel);
+            self.meter.take(&Tally::new(&packet, &seen, false), channel);
         }
     }
 
