@@ -4,9 +4,10 @@
 usage: run.py LMPCAP CORPUS_DIR RESULTS.md [--rounds 5] [--only full,headers,...]
 
 Each round runs every program once on a file, so that a machine whose speed drifts is unfair to none; ratios are taken pair by pair
-within a round and their median is printed. Programs that are not installed are left out and named.
+within a round and their median is printed. Programs that are not installed are left out and named. Instruction counts (valgrind) do not
+depend on what else the machine does.
 """
-import argparse, datetime, os, platform, shutil, statistics, subprocess, tempfile, time
+import argparse, datetime, json, os, platform, re, shutil, statistics, subprocess, tempfile, time
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("lmpcap")
@@ -70,10 +71,12 @@ say = lambda text="": (print(text, flush=True), lines.append(text))
 median = statistics.median
 say("# Results")
 say()
-say(f"Measured {datetime.date.today().isoformat()} with `make bench`: {platform.system()} {platform.release()}, {os.cpu_count()} cores, "
-    f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB of memory; all files in the page cache.")
+processor = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
+say(f"Measured {datetime.date.today().isoformat()} with `make bench`, {args.rounds} rounds: {platform.system()} {platform.release()}, {processor}, "
+    f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB of memory; all files in the page cache. "
+    f"Load average when it began: {os.getloadavg()[0]:.1f}; what else runs makes wall times longer, and ratios to programs with one thread worse.")
 say()
-for name, command in {"lmpcap": [args.lmpcap, "--version"], "tcpdump": ["tcpdump", "--version"], "tcptrace": ["tcptrace", "-v"],
+for name, command in {"lmpcap": [args.lmpcap, "--version"], "rustc": ["rustc", "--version"], "tcpdump": ["tcpdump", "--version"], "tcptrace": ["tcptrace", "-v"],
                       "argus": ["argus", "-h"], "tshark": ["tshark", "--version"]}.items():
     say(f"- {name}: {version(command) or 'not installed'}")
 say()
@@ -111,6 +114,11 @@ for name in ("full", "headers", "flows"):
         say(f"| {program}{note} | {wall:.3f} | {median(f['cpu'] for f in list_) * scale:.3f} | {count / wall:,.0f} | "
             f"{max(f['kib'] for f in list_) / 1024:.0f} | {'' if program == 'lmpcap' else f'{median(pairs):.3f}'} |")
     say()
+    bounds = [a for a in json.load(open(os.path.join(scratch, "out", "report.json")))["anomalies"] if a["kind"] in ("flows_evicted", "flows_folded")]
+    for bound in bounds:
+        say(f"- the report says: {bound['kind']} {bound['count']:,}{': ' + bound['detail'] if bound['detail'] else ''}")
+    if bounds:
+        say()
     for program, why in missing.items():
         say(f"- {program}: {why}")
     if missing:
@@ -120,20 +128,25 @@ points = corpus("points")
 if not args.only or "points" in args.only.split(","):
     say("## points: three points of one run")
     say()
-    alone, together = {}, []
+    # One core each: a point alone uses the second core too, and would leave nothing to gain from reading three at once.
+    one_core = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+    alone, single, together = {}, {}, []
     for round_ in range(args.rounds + 1):
         for point in ("client", "source", "destination"):
-            figure, _ = run(lmpcap(os.path.join(points, f"{point}.pcap")))
-            if round_:
-                alone.setdefault(point, []).append(figure)
+            command = lmpcap(os.path.join(points, f"{point}.pcap"))
+            for prefix, figures in (([], alone), (one_core, single)):
+                figure, _ = run(prefix + command)
+                if round_:
+                    figures.setdefault(point, []).append(figure)
         figure, _ = run(lmpcap(points))
         if round_:
             together.append(figure)
-    walls = {p: median(f["wall"] for f in l) for p, l in alone.items()}
     wall = median(f["wall"] for f in together)
-    say(f"alone: {', '.join(f'{p} {w:.3f} s' for p, w in walls.items())}; together {wall:.3f} s: "
-        f"{wall / max(walls.values()):.2f} of the longest, {wall / sum(walls.values()):.2f} of the sum; "
-        f"peak {max(f['kib'] for f in together) / 1024:.0f} MiB")
+    for figures, how in ((alone, "all cores"), (single, "one core")):
+        walls = {p: median(f["wall"] for f in l) for p, l in figures.items()}
+        say(f"- alone, {how}: {', '.join(f'{p} {w:.3f} s' for p, w in walls.items())}; together {wall:.3f} s: "
+            f"{wall / max(walls.values()):.2f} of the longest, {wall / sum(walls.values()):.2f} of the sum")
+    say(f"- peak of the three together: {max(f['kib'] for f in together) / 1024:.0f} MiB")
     say()
 
 if not args.only or "scaling" in args.only.split(","):
@@ -180,6 +193,24 @@ if not args.only or "start" in args.only.split(","):
         out.write(f.read(24))
     starts = [run([args.lmpcap, "analyze", empty, "-o", "-", "--format", "json"])[0]["wall"] * 1000 for _ in range(args.rounds + 1)][1:]
     say(f"Start-up to the report of an empty capture: {median(starts):.1f} ms; the release binary has {os.path.getsize(args.lmpcap) / 1e6:.1f} MB.")
+    say()
+
+if (not args.only or "instructions" in args.only.split(",")) and shutil.which("valgrind"):
+    say("## instructions per packet")
+    say()
+    say("Counted by callgrind on one core, from the difference of two lengths of the same capture: what start and report take is not in it.")
+    say()
+    for name, counts in (("headers", (100_000, 300_000)), ("full", (20_000, 60_000))):
+        total = packets(corpus(f"{name}.pcap"))
+        counts = [min(total // 4, counts[0]), min(total, counts[1])]
+        cost = []
+        for count in counts:
+            part = os.path.join(scratch, f"{name}-{count}.pcap")
+            subprocess.run(["editcap", "-r", corpus(f"{name}.pcap"), part, f"1-{count}"], check=True)
+            command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), "valgrind", "--tool=callgrind", f"--callgrind-out-file={scratch}/callgrind"]
+            done = subprocess.run(command + lmpcap(part), capture_output=True, text=True)
+            cost.append(int(re.search(r"Collected : (\d+)", done.stderr).group(1)))
+        say(f"- {name}: {(cost[1] - cost[0]) / (counts[1] - counts[0]):,.0f} per packet (from {counts[0]:,} and {counts[1]:,} packets)")
     say()
 
 shutil.rmtree(scratch, ignore_errors=True)
