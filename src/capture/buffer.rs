@@ -11,6 +11,9 @@ use crate::base::limits::READ_BYTES;
 /// Bytes that are shared by those who look at frames in them.
 pub type Block = Arc<Vec<u8>>;
 
+/// The block that a frame lies in and where it starts there; `None` if the frame must be copied to be looked at later.
+pub type Lies<'a> = Option<(&'a Block, usize)>;
+
 /// A large buffer over a reader. Offsets count the bytes of the stream, after decompression, from 0.
 pub(super) struct Buffer<R> {
     read: R,

@@ -29,7 +29,7 @@ use crate::base::anomaly::{Anomalies, Place};
 use crate::base::time::Timestamp;
 use crate::error::Result;
 
-pub use buffer::Block;
+pub use buffer::{Block, Lies};
 pub use point::{OpenOptions, PointSource, open_point};
 pub use reader::Reader;
 

@@ -12,7 +12,7 @@ use crate::base::time::Timestamp;
 use crate::error::Result;
 
 use super::FileFacts;
-use super::buffer::Block;
+use super::buffer::Lies;
 use super::reader::{Records, Shared};
 use super::record::Record;
 use super::window::Window;
@@ -45,7 +45,7 @@ impl<R: Read> Ordered<R> {
 
     /// Takes the frame that [`Self::ready`] told of: with its bytes, and with the block that they lie in where they may be held on to.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<(&Record, &[u8], Option<(&Block, usize)>)> {
+    pub(super) fn take(&mut self) -> Option<(&Record, &[u8], Lies<'_>)> {
         let record = self.queue.get(self.next)?;
         self.next += 1;
         Some(match &self.window {

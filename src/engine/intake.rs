@@ -10,7 +10,7 @@ use super::Options;
 use super::belt::{Giver, Taker, belt};
 use crate::base::anomaly::{Anomalies, Place};
 use crate::base::time::Timestamp;
-use crate::capture::{self, Block, FileFacts, Frame, InterfaceFacts, LinkType, OpenOptions, Source};
+use crate::capture::{self, Block, FileFacts, Frame, InterfaceFacts, Lies, LinkType, OpenOptions, Source};
 use crate::decode::duplicates::{Duplicates, Verdict};
 use crate::decode::{Decoder, Outcome, Packet};
 use crate::error::Result;
@@ -58,7 +58,7 @@ pub struct Sighted {
 /// What comes after the intake.
 pub trait Next {
     /// A frame, and the block that its bytes lie in. Its packets are told after it.
-    fn frame(&mut self, frame: &Frame<'_>, block: Option<(&Block, usize)>);
+    fn frame(&mut self, frame: &Frame<'_>, block: Lies<'_>);
     /// A packet, and whether it is new to the point.
     fn packet(&mut self, packet: &Packet<'_>, verdict: Verdict);
     /// No more frames; a few packets may follow, of which fragments are missing.
@@ -191,7 +191,7 @@ pub fn hatch() -> (Hatch, Arrivals) {
 
 impl Next for Hatch {
     #[inline]
-    fn frame(&mut self, frame: &Frame<'_>, block: Option<(&Block, usize)>) {
+    fn frame(&mut self, frame: &Frame<'_>, block: Lies<'_>) {
         if self.batch.heads.len() == BATCH || self.batch.bytes >= BATCH_BYTES {
             self.belt.give(&mut self.batch);
         }

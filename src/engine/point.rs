@@ -10,7 +10,7 @@ use super::ledgers::Ledgers;
 use crate::app::dispatch::{Dispatcher, Tagged};
 use crate::app::migration::watch::ConnectionWatch;
 use crate::base::role::Role;
-use crate::capture::{Block, Frame};
+use crate::capture::{Frame, Lies};
 use crate::decode::Packet;
 use crate::decode::duplicates::Verdict;
 use crate::error::{Error, Result};
@@ -111,7 +111,7 @@ impl Follower {
 
 impl Next for Follower {
     #[inline]
-    fn frame(&mut self, _frame: &Frame<'_>, _block: Option<(&Block, usize)>) {}
+    fn frame(&mut self, _frame: &Frame<'_>, _block: Lies<'_>) {}
 
     #[inline]
     fn packet(&mut self, packet: &Packet<'_>, verdict: Verdict) {

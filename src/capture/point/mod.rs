@@ -15,7 +15,7 @@ use crate::base::time::Timestamp;
 use crate::error::{Error, Result};
 
 use super::bpf::Filter;
-use super::buffer::Block;
+use super::buffer::Lies;
 use super::order::Ordered;
 use super::reader::{Records, Shared};
 use super::{FileFacts, Frame, InterfaceFacts, Source, input};
@@ -30,7 +30,7 @@ pub struct OpenOptions {
 }
 
 /// A frame and where it lies.
-pub type Located<'a> = (Frame<'a>, Option<(&'a Block, usize)>);
+pub type Located<'a> = (Frame<'a>, Lies<'a>);
 
 type File = Ordered<Box<dyn Read + Send>>;
 
