@@ -23,7 +23,7 @@ fn document(runs: &[Run], lang: Lang) -> Document {
 
 fn written(runs: &[Run], lang: Lang) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let files = report::write("a study", runs, dir.path(), lang).unwrap();
+    let files = report::write("a study", runs, dir.path(), &report::FORMATS, lang).unwrap();
     assert!(files.iter().all(|file| file.is_file()));
     dir
 }

@@ -93,7 +93,8 @@ fn written(folder: &Path, files: &[PathBuf]) -> String {
     }
 }
 
-fn lang(lang: Lang) -> report::Lang {
+/// The language of the writers.
+pub(super) fn lang(lang: Lang) -> report::Lang {
     match lang {
         Lang::En => report::Lang::En,
         Lang::Id => report::Lang::Id,

@@ -162,6 +162,12 @@ pub struct Batch {
     /// Which figures are graded: as the RFCs define them, or as theses compute them from Wireshark
     #[arg(long, value_enum, default_value_t = MethodArg::Rigorous)]
     pub method: MethodArg,
+    /// Formats of the study report, separated by commas: html, markdown, docx, latex, charts; none for no report. A part (--only, --shard) writes none
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "html,markdown,docx,latex,charts")]
+    pub report: Vec<String>,
+    /// Language of the study report
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,

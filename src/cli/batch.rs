@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::analyze::lang;
 use super::args::Batch;
 use super::signals::Signals;
 use super::{Exit, config, print, say};
 use crate::error::{Error, Result};
 use crate::report::{escape, make_dir, remove_leftovers};
 use crate::study::discover::Found;
+use crate::study::report::{check, of_folder};
 use crate::study::{Manifest, RUNS_FOLDER, Record, RunEntry, record_name, tables};
 
 /// File that is locked while a batch writes into its folder.
@@ -23,6 +25,7 @@ const NAMED: usize = 10;
 
 /// Analyzes the runs of a study, or lists or joins them.
 pub fn batch(args: &Batch, signals: &Signals) -> Result<Exit> {
+    check(&formats(args))?;
     if !args.merge.is_empty() {
         let dir = output(args)?;
         let _lock = lock(dir)?;
@@ -54,6 +57,12 @@ pub fn batch(args: &Batch, signals: &Signals) -> Result<Exit> {
     }
     let manifest = Manifest { name, described, runs, unmatched, ..Manifest::default() }.settled();
     close(args, dir, &manifest, done.kept)
+}
+
+/// The formats of the study report.
+fn formats(args: &Batch) -> Vec<&str> {
+    let names = args.report.iter().map(String::as_str);
+    if names.clone().eq(["none"]) { Vec::new() } else { names.collect() }
 }
 
 fn output(args: &Batch) -> Result<&Path> {
@@ -162,6 +171,13 @@ fn earlier(dir: &Path, all: &BTreeSet<String>, now: &[RunEntry]) -> Vec<RunEntry
 fn close(args: &Batch, dir: &Path, manifest: &Manifest, kept: usize) -> Result<Exit> {
     manifest.save(dir)?;
     let files = tables::write(dir, manifest)?;
+    let formats = formats(args);
+    // A part knows only its own runs; merging the parts, or a batch over all, reports on all.
+    let written = if formats.is_empty() || args.shard.is_some() || !args.only.is_empty() {
+        Vec::new()
+    } else {
+        of_folder(dir, &formats, lang(args.lang))?
+    };
     let mut failed = Vec::new();
     for entry in &manifest.runs {
         if let Some(error) = Record::load(dir, &entry.id)?.error {
@@ -179,6 +195,9 @@ fn close(args: &Batch, dir: &Path, manifest: &Manifest, kept: usize) -> Result<E
     if !args.quiet {
         let again = if kept > 0 { format!(", {kept} of them done before") } else { String::new() };
         print(&format!("Study: {good} runs{again}, {} tables in {}\n", files.len(), dir.display()))?;
+        if let Some(page) = written.iter().find(|file| file.extension().is_some_and(|e| e == "html")).or(written.first()) {
+            print(&format!("Report: {} ({} files)\n", page.display(), written.len()))?;
+        }
     }
     if good == 0 {
         say("lmpcap: no run could be analyzed; the tables say why");

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::args::{Compare, CompareFormat, Input, Known, Lang};
+use super::analyze::lang;
+use super::args::{Compare, CompareFormat, Input, Known};
 use super::signals::Signals;
 use super::{Exit, config, print, say};
 use crate::engine;
@@ -28,10 +29,7 @@ pub fn compare(args: &Compare, signals: &Signals) -> Result<Exit> {
     let conditions = args.fail_if.iter().map(|text| Condition::parse(text)).collect::<Result<Vec<_>>>()?;
     let (a, b) = (side(&args.a, signals)?, side(&args.b, signals)?);
     let comparison = diff::comparison(&a, &b, &conditions);
-    let words = Words::new(match args.lang {
-        Lang::En => report::Lang::En,
-        Lang::Id => report::Lang::Id,
-    });
+    let words = Words::new(lang(args.lang));
     let text = match args.format {
         CompareFormat::Text => diff::text(&comparison, words),
         CompareFormat::Json => diff::json(&comparison)?,

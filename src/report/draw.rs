@@ -41,17 +41,22 @@ fn each(report: &Report, dir: &Path, options: &WriteOptions, ending: &str, form:
     Ok(files)
 }
 
-/// The charts of a document as SVG, PNG and PDF in a folder of their own below `dir`.
+/// The charts of a document in a folder of their own below `dir`, as each of `endings`: svg, png, pdf.
 ///
 /// # Errors
 /// A chart cannot be drawn or written.
-pub fn write_figures(doc: &Document, dir: &Path) -> Result<Vec<PathBuf>> {
+pub fn write_figures(doc: &Document, dir: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     let dir = dir.join(FOLDER);
     output::make_dir(&dir)?;
     let mut files = Vec::new();
     for block in doc.sections.iter().flat_map(|section| &section.blocks) {
         let Block::Figure(figure) = block else { continue };
-        for (ending, bytes) in [("svg", figure.svg.as_bytes().to_vec()), ("png", png(&figure.svg)?), ("pdf", pdf(&figure.svg)?)] {
+        for ending in endings {
+            let bytes = match *ending {
+                "png" => png(&figure.svg)?,
+                "pdf" => pdf(&figure.svg)?,
+                _ => figure.svg.as_bytes().to_vec(),
+            };
             files.push(output::file(&dir, &format!("{}.{ending}", figure.id), |out| out.write_all(&bytes))?);
         }
     }

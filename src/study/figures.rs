@@ -253,7 +253,8 @@ fn total(m: &model::Migration) -> Value {
 }
 
 fn vm(m: &model::Migration) -> Value {
-    Value::of(m.downtime.vm.ms.as_ref(), m.downtime.vm.why.as_deref())
+    let window = &m.downtime.vm;
+    if window.recovered == Some(false) { Value::unknown(Some(OPEN)) } else { Value::of(window.ms.as_ref(), window.why.as_deref()) }
 }
 
 fn network(m: &model::Migration) -> Value {

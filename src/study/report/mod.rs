@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::figures::Run;
 use super::statistics::{Case, Statistics, cases};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::document::{self, Document, Section};
 use crate::report::words::Words;
 use crate::report::{Lang, docx, draw, escape, html, latex, make_dir, markdown, write_file};
@@ -67,35 +67,64 @@ struct File<'a> {
     runs: &'a [Run],
 }
 
+/// What is written, by the names of `--report`; `statistics.json` is written with any of them.
+pub const FORMATS: [&str; 5] = ["html", "markdown", "docx", "latex", "charts"];
+
 /// Reads the folder that a batch wrote and writes the report into it: see [`write`].
 ///
 /// # Errors
 /// There is no study in `dir`, or a file cannot be written.
-pub fn of_folder(dir: &Path, lang: Lang) -> Result<Vec<PathBuf>> {
+pub fn of_folder(dir: &Path, formats: &[&str], lang: Lang) -> Result<Vec<PathBuf>> {
     let study = super::figures::Study::load(dir)?;
-    write(&study.name, &study.runs, dir, lang)
+    write(&study.name, &study.runs, dir, formats, lang)
 }
 
-/// Writes the report into `dir`: `report.html`, `report.md`, `report.docx`, `statistics.json`, `latex/` and `charts/`. `runs` are in
-/// the order in which they are shown; the same runs give the same bytes.
+/// Writes the report into `dir`: `statistics.json`, and of [`FORMATS`] those named: `report.html`, `report.md` (with `charts/`),
+/// `report.docx`, `latex/`, `charts/`. `runs` are in the order in which they are shown; the same runs give the same bytes.
 ///
 /// # Errors
-/// A file cannot be written.
-pub fn write(name: &str, runs: &[Run], dir: &Path, lang: Lang) -> Result<Vec<PathBuf>> {
+/// An unknown format, or a file that cannot be written.
+pub fn write(name: &str, runs: &[Run], dir: &Path, formats: &[&str], lang: Lang) -> Result<Vec<PathBuf>> {
+    check(formats)?;
     let words = Words::new(lang);
     let statistics = Statistics::of(runs);
     let doc = build(name, runs, &statistics, words);
     make_dir(dir)?;
-    let page = html::render(&doc, words.t("study.kicker"), words.t("study.report"), words)?;
-    let mut files = vec![write_file(dir, "report.html", |out| out.write_all(page.as_bytes()))?];
-    let text = markdown::render(&doc, words);
-    files.push(write_file(dir, "report.md", |out| out.write_all(text.as_bytes()))?);
-    let bytes = docx::render(&doc, words)?;
-    files.push(write_file(dir, "report.docx", |out| out.write_all(&bytes))?);
-    files.push(write_statistics(name, runs, &statistics, dir)?);
-    files.extend(latex::write_document(&doc, dir)?);
-    files.extend(draw::write_figures(&doc, dir)?);
+    let mut files = vec![write_statistics(name, runs, &statistics, dir)?];
+    for format in formats {
+        match *format {
+            "html" => {
+                let page = html::render(&doc, words.t("study.kicker"), words.t("study.report"), words)?;
+                files.push(write_file(dir, "report.html", |out| out.write_all(page.as_bytes()))?);
+            }
+            "markdown" => {
+                let text = markdown::render(&doc, words);
+                files.push(write_file(dir, "report.md", |out| out.write_all(text.as_bytes()))?);
+                files.extend(draw::write_figures(&doc, dir, &["svg"])?);
+            }
+            "docx" => {
+                let bytes = docx::render(&doc, words)?;
+                files.push(write_file(dir, "report.docx", |out| out.write_all(&bytes))?);
+            }
+            "latex" => files.extend(latex::write_document(&doc, dir)?),
+            _ => files.extend(draw::write_figures(&doc, dir, &["svg", "png", "pdf"])?),
+        }
+    }
+    files.sort();
+    files.dedup();
     Ok(files)
+}
+
+/// Checks the names of formats before any work.
+///
+/// # Errors
+/// One is unknown.
+pub fn check(formats: &[&str]) -> Result<()> {
+    match formats.iter().find(|name| !FORMATS.contains(name)) {
+        Some(name) => Err(Error::new(format!("--report: there is no format {:?}", escape::visible(name)))
+            .advice(format!("Choose from: {}; none for no report.", FORMATS.join(", ")))),
+        None => Ok(()),
+    }
 }
 
 /// Writes `statistics.json` alone.

@@ -90,16 +90,18 @@ fn row(table: &mut Table, phase: &str, rows: &[&Quality], words: Words) {
         jitter_ms: jitter.0,
         loss_percent: loss.0,
         ipdv_ms: None,
-        delay_is_rtt: rows.iter().any(|q| q.delay_ms.is_some() && q.delay_is_rtt),
+        // Said at the cell, with how many runs it is true of.
+        delay_is_rtt: false,
     };
     let grades = grading.and_then(|scale| scale.grade(&figures, Method::Rigorous));
     let mut cells = vec![Cell::label(words.name("phase-row", phase)), Cell::number(words.count(rows.len() as u64))];
     let grade = |of: fn(&crate::model::Grades) -> Option<&Grade>| grades.as_ref().and_then(of);
-    for ((value, n), divide, grade) in [
-        (throughput, 1e6, grade(|g| g.throughput.as_ref())),
-        (delay, 1.0, grade(|g| g.delay.as_ref())),
-        (jitter, 1.0, grade(|g| g.jitter.as_ref())),
-        (loss, 1.0, grade(|g| g.loss.as_ref())),
+    let rtt = rows.iter().filter(|q| q.delay_ms.is_some() && q.delay_is_rtt).count();
+    for ((value, n), divide, grade, round_trips) in [
+        (throughput, 1e6, grade(|g| g.throughput.as_ref()), 0),
+        (delay, 1.0, grade(|g| g.delay.as_ref()), rtt),
+        (jitter, 1.0, grade(|g| g.jitter.as_ref()), 0),
+        (loss, 1.0, grade(|g| g.loss.as_ref()), 0),
     ] {
         let Some(value) = value else {
             cells.push(table.unknown(Some(words.t("study.no-value")), words));
@@ -107,10 +109,18 @@ fn row(table: &mut Table, phase: &str, rows: &[&Quality], words: Words) {
         };
         let mut cell = Cell::number(words.plain(value / divide));
         cell.detail = grade.map(|grade| format!("{} ({})", words.grade(grade), grade.index)).unwrap_or_default();
-        if n < rows.len() {
+        let mut letters = Vec::new();
+        let mut say = |key: &'static str, n: usize| {
             let holes = [("n", words.count(n as u64)), ("all", words.count(rows.len() as u64))];
-            cell.note = Some(table.note(&words.fill("study.note.known-in", &holes.each_ref().map(|(k, v)| (*k, v.as_str())))));
+            letters.push(table.note(&words.fill(key, &holes.each_ref().map(|(k, v)| (*k, v.as_str())))));
+        };
+        if n < rows.len() {
+            say("study.note.known-in", n);
         }
+        if round_trips > 0 {
+            say("study.note.rtt", round_trips);
+        }
+        cell.note = (!letters.is_empty()).then(|| letters.join(","));
         cells.push(cell);
     }
     match grades.as_ref().and_then(|grades| grades.overall.as_ref()) {

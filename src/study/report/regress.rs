@@ -5,6 +5,7 @@ use super::compare::ALPHA;
 use super::form::{Form, level, name, p_said, p_value, significant, slug, title};
 use crate::report::chart::study::{Axis, Scatter, Spot};
 use crate::report::document::{Cell, Section, Table};
+use crate::report::words::Words;
 use crate::study::figures::{Metric, metric};
 use crate::study::statistics::{Regressed, SCENARIO, factors};
 
@@ -73,19 +74,22 @@ fn row(table: &mut Table, line: &Regressed, x: &Metric, forms: &(Form, Form), b:
     if let Some((low, high)) = line.slope_ci {
         slope.detail = format!("{} {} {}", significant(shown(low, forms), words), words.t("to"), significant(shown(high, forms), words));
     }
-    let distinct = {
-        let mut xs: Vec<u64> = line.points.iter().map(|p| p.0.to_bits()).collect();
-        xs.sort_unstable();
-        xs.dedup();
-        xs.len()
-    };
-    if line.slope.is_some() && distinct < 3 {
-        slope.note = Some(table.note(&words.fill("study.note.few-x", &[("n", &distinct.to_string())])));
+    slope.note = few(line, words).map(|said| table.note(&said));
+    if line.slope.is_none() {
+        slope.note.clone_from(&note);
     }
     let intercept = number(line.intercept.map(|v| forms.1.text(v, words)));
     let r2 = number(line.r2.map(|v| words.fixed(v, 3)));
     let [p, holm] = [line.p, line.p_holm].map(|p| number(p.map(|p| p_value(p, words))));
     table.row(vec![Cell::label(name(x, words)), n, slope, intercept, r2, p, holm]);
+}
+
+/// Says so where the line rests on two values of x alone: it would fit any two groups.
+fn few(line: &Regressed, words: Words) -> Option<String> {
+    let mut xs: Vec<u64> = line.points.iter().map(|p| p.0.to_bits()).collect();
+    xs.sort_unstable();
+    xs.dedup();
+    (line.slope.is_some() && xs.len() < 3).then(|| words.fill("study.note.few-x", &[("n", &xs.len().to_string())]))
 }
 
 fn sentence(line: &Regressed, x: &Metric, y: &Metric, forms: &(Form, Form), b: &Builder<'_>) -> String {
@@ -111,7 +115,11 @@ fn sentence(line: &Regressed, x: &Metric, y: &Metric, forms: &(Form, Form), b: &
             "study.say.no-line"
         }
     };
-    words.fill(key, &holes.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
+    let said = words.fill(key, &holes.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
+    match few(line, words) {
+        Some(few) => format!("{said} {}.", crate::report::document::capital(&few)),
+        None => said,
+    }
 }
 
 fn scatter(line: &Regressed, x: &Metric, y: &Metric, forms: &(Form, Form), b: &Builder<'_>) -> Option<String> {

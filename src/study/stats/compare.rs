@@ -151,7 +151,7 @@ fn hedges_g(a: &[f64], b: &[f64]) -> Option<f64> {
 
 /// Compares two groups; with too few values the tests are left out and `why` says so.
 pub fn compare(a: &[f64], b: &[f64]) -> Comparison {
-    let mut out = Comparison { hedges_g: hedges_g(a, b), ..Comparison::default() };
+    let mut out = Comparison::default();
     if !a.is_empty() && !b.is_empty() {
         out.difference = Some(mean(a) - mean(b));
     }
@@ -159,6 +159,7 @@ pub fn compare(a: &[f64], b: &[f64]) -> Comparison {
         out.why = Some(format!("too few runs for a test: {} and {}, at least {LEAST_FOR_TEST} each are needed", a.len(), b.len()));
         return out;
     }
+    out.hedges_g = hedges_g(a, b);
     out.welch = welch(a, b);
     out.mann_whitney = mann_whitney(a, b);
     if out.welch.is_none() {
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn few_runs_get_no_p_value_but_a_reason() {
         let c = compare(&[1.0, 2.0, 3.0], &[2.0, 3.0, 4.0]);
-        assert!(c.welch.is_none() && c.mann_whitney.is_none());
+        assert!(c.welch.is_none() && c.mann_whitney.is_none() && c.hedges_g.is_none());
         assert!(c.why.unwrap().contains("too few runs"));
         assert_eq!(c.difference, Some(-1.0));
     }
