@@ -45,6 +45,10 @@ pub fn analyze(args: &Analyze, signals: &Signals) -> Result<Exit> {
     } else {
         let folder = args.output.clone().unwrap_or_else(|| config::report_folder(&run));
         let files = report::write(&report, &formats, &folder, &write)?;
+        let old = left_over(&folder, &formats);
+        if !old.is_empty() {
+            say(&format!("lmpcap: {} also holds what an earlier report left there: {}", folder.display(), old.join(", ")));
+        }
         if !args.quiet {
             let terminal = std::io::stdout().is_terminal();
             let color = terminal && std::env::var_os("NO_COLOR").is_none();
@@ -83,6 +87,14 @@ fn one_format(report: &Report, name: &str, options: &WriteOptions) -> Result<Str
         other => Err(Error::new(format!("{other} cannot go to standard output"))
             .advice("json, text and p1203 can; give a folder with -o DIR for the others.")),
     }
+}
+
+/// Outputs of formats that were not written now: another run's report may have left them.
+fn left_over(folder: &Path, formats: &[&str]) -> Vec<&'static str> {
+    let written: Vec<&str> = report::FORMATS.iter().filter(|f| formats.contains(&f.name)).map(|f| f.file).collect();
+    let mut old: Vec<&str> = report::FORMATS.iter().map(|f| f.file).filter(|f| !written.contains(f) && folder.join(f).exists()).collect();
+    old.dedup();
+    old
 }
 
 fn written(folder: &Path, files: &[PathBuf]) -> String {

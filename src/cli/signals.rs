@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator;
+
+use super::say;
+
+/// How long the engine may take to stop. It looks after every few thousand frames; a pipe from which nothing comes lets it wait for ever.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A signal that was caught.
 pub struct Caught {
@@ -31,6 +39,16 @@ impl Signals {
             let _ = flag::register_conditional_shutdown(signal, code, Arc::clone(own));
             let _ = flag::register(signal, Arc::clone(own));
             let _ = flag::register(signal, Arc::clone(&all.stop));
+        }
+        if let Ok(mut pending) = iterator::Signals::new([SIGINT, SIGTERM]) {
+            thread::spawn(move || {
+                if let Some(signal) = pending.forever().next() {
+                    thread::sleep(PATIENCE);
+                    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                    say(&format!("lmpcap: stopped by {name}; nothing was left half-written under a final name"));
+                    std::process::exit(128 + signal);
+                }
+            });
         }
         all
     }
