@@ -16,11 +16,13 @@ const COMMON: [&str; 1] = ["error"];
 /// Files at the top that belong to no layer.
 const TOP: [&str; 3] = ["lib.rs", "main.rs", "error.rs"];
 /// Crates, and where alone they may be named.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("pcap", &["capture/bpf"]),
-    ("flate2", &["capture/compressed", "app/http"]),
+    ("flate2", &["capture/compressed", "capture/archive", "app/http"]),
     ("zstd", &["capture/compressed"]),
     ("liblzma", &["capture/compressed"]),
+    ("tar", &["capture/archive"]),
+    ("zip", &["capture/archive"]),
     ("lz4_flex", &["capture/compressed"]),
     ("bzip2", &["capture/compressed"]),
     ("etherparse", &["decode", "testkit"]),

@@ -53,4 +53,6 @@ if [ "${1:-}" = test ] && [ "${CI:-}" = true ] && command -v apt-get >/dev/null;
     command -v cargo-deny >/dev/null || cargo install -q cargo-deny --locked
     python3 -c 'import scipy' 2>/dev/null || apt_install python3-scipy
     python3 -c 'import scipy' 2>/dev/null || python3 -m pip install -q scipy
+    # Debian's pip refuses to install beside its own packages unless told to.
+    python3 -c 'import distributed' 2>/dev/null || python3 -m pip install -q distributed || python3 -m pip install -q --break-system-packages distributed
 fi

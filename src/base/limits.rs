@@ -199,3 +199,9 @@ pub const STUDY_FILES: usize = 1 << 20;
 pub const STUDY_DEPTH: usize = 32;
 /// Rows of a detail table of a study that are in memory at once, and in one file of it: about 10 MiB of conversations.
 pub const STUDY_PART_ROWS: usize = 20_000;
+/// How many times an archive may grow when it is unpacked; captures shrink to a fifth or a tenth, and bombs to a thousandth.
+pub const ARCHIVE_RATIO: u64 = 200;
+/// Bytes that an archive may unpack to before [`ARCHIVE_RATIO`] counts: so little does no harm.
+pub const ARCHIVE_GRACE: u64 = 64 << 20;
+/// Bytes that an archive may unpack to in all.
+pub const UNPACKED_BYTES: u64 = 16 << 40;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 
 use super::FileFacts;
+use super::archive::Members;
 use super::compressed::{decoder, in_thread};
 use super::lz4::skip;
 use super::magic::{self, Compression, skippable};
@@ -25,11 +26,13 @@ pub(super) fn is_regular(path: &Path) -> bool {
     path != Path::new("-") && path.metadata().is_ok_and(|m| m.is_file())
 }
 
-/// Opens `path`, `-` for standard input. `progress` counts the bytes read, before decompression. A decoder runs in a thread of
+/// Opens `path`, `-` for standard input, or one of `members`. `progress` counts the bytes read, before decompression. A decoder runs in a thread of
 /// its own if `threaded`.
-pub(super) fn open(path: &Path, progress: Option<Arc<AtomicU64>>, threaded: bool) -> Result<Input> {
+pub(super) fn open(path: &Path, members: &Members, progress: Option<Arc<AtomicU64>>, threaded: bool) -> Result<Input> {
     let raw: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
+    } else if members.get(path).is_some() {
+        members.open(path)?
     } else {
         let metadata = path.metadata().map_err(|e| Error::io(path, "open", &e).advice("Check the path; quote names with spaces."))?;
         if metadata.is_dir() {
@@ -88,7 +91,7 @@ pub(super) fn looks_like_capture(path: &Path) -> bool {
     if !is_regular(path) {
         return false;
     }
-    let start = open(path, None, false).ok().and_then(|mut input| first(&mut input.read).ok());
+    let start = open(path, &Members::default(), None, false).ok().and_then(|mut input| first(&mut input.read).ok());
     start.is_some_and(|start| magic::is_capture(&start))
 }
 

@@ -5,6 +5,7 @@
 // This layer opens the capture files: the one place for it.
 #![allow(clippy::disallowed_methods)]
 
+pub mod archive;
 mod bpf;
 mod buffer;
 mod compressed;

@@ -2,6 +2,7 @@
 
 mod merge;
 mod places;
+mod unpack;
 mod work;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use super::analyze::lang;
 use super::args::Batch;
 use super::signals::Signals;
 use super::{Exit, config, print, say};
+use crate::capture::archive::Members;
 use crate::error::{Error, Result};
 use crate::report::{escape, make_dir, remove_leftovers};
 use crate::study::discover::Found;
@@ -36,6 +38,7 @@ pub fn batch(args: &Batch, signals: &Signals) -> Result<Exit> {
     let opened = places::open(&args.paths, args.study.as_deref(), signals)?;
     let all: BTreeSet<String> = opened.runs.iter().map(|r| r.entry.id.clone()).collect();
     let (name, described, unmatched) = (opened.name, opened.described, opened.unmatched);
+    let (members, packed) = (Members::new(opened.members), opened.packed);
     let chosen = choose(opened.runs, args)?;
     if args.list {
         print(&list(&chosen))?;
@@ -48,7 +51,7 @@ pub fn batch(args: &Batch, signals: &Signals) -> Result<Exit> {
     }
     let mut runs: Vec<RunEntry> = chosen.iter().map(|r| r.entry.clone()).collect();
     let whole = chosen.len() == all.len();
-    let done = work::work(chosen, &opened.packed, &options, args, dir, signals)?;
+    let done = work::work(chosen, members, &packed, &options, args, dir, signals)?;
     if whole {
         forget(dir, &all);
     } else {
@@ -86,6 +89,7 @@ fn lock(dir: &Path) -> Result<Option<Lock>> {
     for folder in [dir.to_owned(), dir.join(RUNS_FOLDER), dir.join(tables::TABLES_FOLDER)] {
         remove_leftovers(&folder);
     }
+    unpack::clear(dir);
     Ok(Some(Lock { path, _file: file }))
 }
 

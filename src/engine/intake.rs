@@ -98,7 +98,7 @@ impl Sighted {
 
 /// Reads all frames of a point.
 pub fn read(spec: &PointSpec, options: &Options, next: &mut impl Next) -> Result<Sighted> {
-    let open = OpenOptions { filter: options.filter.clone(), progress: Some(options.read.clone()) };
+    let open = OpenOptions { filter: options.filter.clone(), progress: Some(options.read.clone()), members: options.members.clone() };
     let mut source = capture::open_point(&spec.paths, &open)?;
     let mut decoder = Decoder::new();
     let mut sighted = Sighted::new();

@@ -15,6 +15,7 @@ use std::thread;
 use crate::base::clock::{ClockChoice, ClockMap};
 use crate::base::limits::POINTS;
 use crate::base::role::Role;
+use crate::capture::archive::Members;
 use crate::error::{Error, Result};
 use crate::grade::{self, Method, Scale};
 use crate::join::{Hint, Joined, Joiner};
@@ -35,6 +36,8 @@ pub struct Options {
     pub scale: Scale,
     /// Which figures are graded in the headline.
     pub method: Method,
+    /// Paths that are members of archives.
+    pub members: Members,
     /// Bytes of input read so far: for a progress bar.
     pub read: Arc<AtomicU64>,
     /// Set to stop early: the run then ends with an error.
@@ -48,6 +51,7 @@ impl Default for Options {
             clock: ClockChoice::default(),
             scale: (grade::SCALES[0].scale)(),
             method: Method::default(),
+            members: Members::default(),
             read: Arc::default(),
             stop: Arc::default(),
         }

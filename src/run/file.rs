@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 /// Its name.
 pub const RUN_FILE: &str = "run.toml";
 /// Largest description that is read: a few hundred files fit many times over.
-pub(crate) const LARGEST: u64 = 1 << 20;
+pub const LARGEST: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

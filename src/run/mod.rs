@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 pub use discover::{named_like_capture, points_of_names, role_of_name, stem_of_name};
 #[cfg(any(test, feature = "testkit"))]
 pub(crate) use file::apply as apply_description;
-pub use file::{RUN_FILE, parse_bandwidth, read_description};
+pub use file::{LARGEST as DESCRIPTION_BYTES, RUN_FILE, parse_bandwidth, read_description};
 pub use tree::{Entry, Tree};
 
 /// Scenarios of the experiments.

@@ -32,6 +32,10 @@ pub struct Place {
     pub prefix: String,
     /// Its files, sorted.
     pub files: Vec<Entry>,
+    /// It is an archive: what is not among its files is nowhere.
+    pub archive: bool,
+    /// Files that cannot be read, and why.
+    pub refused: BTreeMap<String, String>,
     /// The texts of its `run.toml`, by folder; or why one cannot be read.
     pub descriptions: BTreeMap<String, Result<String>>,
 }
@@ -117,7 +121,12 @@ fn found(place: &Place, study: &Description, candidate: Candidate) -> Found {
         bytes: files.iter().filter_map(|f| size.get(f.as_str())).sum(),
         id,
     };
-    Found { entry, spec: described.and_then(|()| spec.check()), files }
+    let bad = files.iter().find_map(|f| place.refused.get(f).map(|why| Error::new(why.clone()).at(place.path.join(f))));
+    let gone = files.iter().find(|f| place.archive && !size.contains_key(f.as_str()));
+    let bad =
+        bad.or_else(|| gone.map(|f| Error::new("expected the file that run.toml names, found none in the archive").at(place.path.join(f))));
+    let spec = described.and_then(|()| bad.map_or_else(|| spec.check(), Err));
+    Found { entry, spec, files }
 }
 
 /// Applies the `run.toml` of a run, if it has one; what it does not say stays as the study says it.

@@ -8,6 +8,7 @@ mod packet_referee;
 mod packet_tunnel;
 pub mod parser;
 pub mod random;
+pub mod runs;
 pub mod sample;
 pub mod study;
 pub mod talk;

@@ -14,6 +14,7 @@ use crate::base::limits::OPEN_FILES;
 use crate::base::time::Timestamp;
 use crate::error::{Error, Result};
 
+use super::archive::Members;
 use super::bpf::Filter;
 use super::buffer::Lies;
 use super::order::Ordered;
@@ -27,6 +28,8 @@ pub struct OpenOptions {
     pub filter: Option<String>,
     /// Grows by the bytes read from the files, as they lie on the disk: see [`super::total_bytes`].
     pub progress: Option<Arc<AtomicU64>>,
+    /// Paths that are members of archives.
+    pub members: Members,
 }
 
 /// A frame and where it lies.
@@ -57,6 +60,7 @@ pub struct PointSource {
     bound: Timestamp,
     last: Timestamp,
     progress: Option<Arc<AtomicU64>>,
+    members: Members,
     shared: Shared,
     /// By the order of the paths.
     facts: Vec<FileFacts>,
@@ -81,15 +85,16 @@ pub fn open_point(paths: &[PathBuf], options: &OpenOptions) -> Result<PointSourc
     let shared = Shared { filter, ..Shared::default() };
     let facts = paths.iter().map(|p| FileFacts { path: p.display().to_string(), ..FileFacts::default() }).collect();
     let (bound, last) = (Timestamp::MIN, Timestamp::MIN);
-    let mut point = PointSource { slots: Vec::new(), current: 0, bound, last, progress: options.progress.clone(), shared, facts };
+    let (progress, members) = (options.progress.clone(), options.members.clone());
+    let mut point = PointSource { slots: Vec::new(), current: 0, bound, last, progress, members, shared, facts };
     for (path, file) in paths.iter().zip(0u16..) {
-        let state = if paths.len() > 1 && input::is_regular(path) {
+        let state = if paths.len() > 1 && (input::is_regular(path) || options.members.get(path).is_some()) {
             // Only the beginning is read here, and neither counted nor kept.
             let mut scratch = Shared { filter: point.shared.filter.clone(), ..Shared::default() };
-            let start = open(path, file, None, false, &mut scratch)?.prepare(&mut scratch)?;
+            let start = open(path, file, &options.members, None, false, &mut scratch)?.prepare(&mut scratch)?;
             State::Waiting(start.unwrap_or(Timestamp::MAX))
         } else {
-            let mut opened = open(path, file, point.progress.clone(), true, &mut point.shared)?;
+            let mut opened = open(path, file, &options.members, point.progress.clone(), true, &mut point.shared)?;
             opened.prepare(&mut point.shared)?;
             State::Open(Box::new(opened))
         };
@@ -100,8 +105,8 @@ pub fn open_point(paths: &[PathBuf], options: &OpenOptions) -> Result<PointSourc
     Ok(point)
 }
 
-fn open(path: &Path, file: u16, progress: Option<Arc<AtomicU64>>, threaded: bool, shared: &mut Shared) -> Result<File> {
-    let input = input::open(path, progress, threaded)?;
+fn open(path: &Path, file: u16, members: &Members, progress: Option<Arc<AtomicU64>>, threaded: bool, shared: &mut Shared) -> Result<File> {
+    let input = input::open(path, members, progress, threaded)?;
     Ok(Ordered::new(Records::open(input.read, file, input.facts, shared)?))
 }
 
@@ -161,7 +166,7 @@ impl PointSource {
             let error = Error::new(format!("more than {OPEN_FILES} files of one point overlap in time")).at(&slot.path);
             return Err(error.advice("Merge them first: mergecap -w NEW OLD..."));
         }
-        slot.state = State::Open(Box::new(open(&slot.path, slot.file, self.progress.clone(), true, &mut self.shared)?));
+        slot.state = State::Open(Box::new(open(&slot.path, slot.file, &self.members, self.progress.clone(), true, &mut self.shared)?));
         Ok(())
     }
 
