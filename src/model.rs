@@ -45,6 +45,8 @@ pub struct Report {
     pub services: Vec<Service>,
     /// The orchestration timeline.
     pub control: Vec<Control>,
+    /// Connections of the nodes to shared storage (Ceph), summed per node and daemon.
+    pub storage: Vec<Storage>,
     /// Conversations, largest first, at most [`crate::base::limits::REPORT_FLOWS`].
     pub flows: Vec<Flow>,
     /// What was looked at and what was not.
@@ -223,6 +225,9 @@ pub struct Migration {
     pub why_not_decoded: Option<String>,
     /// Downtime.
     pub downtime: Downtime,
+    /// How its disk on shared storage passed over; only where the nodes were seen to use Ceph.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_handover: Option<StorageHandover>,
 }
 
 impl Migration {
@@ -823,6 +828,62 @@ pub struct Service {
     pub measured_at: String,
     /// `migration`, `storage`, `control`, `tenant` or `other`.
     pub class: String,
+}
+
+/// What one client of a storage cluster (Ceph) read and wrote at one daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// The client's address.
+    pub node: String,
+    /// `source` or `destination`, if one of them alone saw it; else empty.
+    pub role: String,
+    /// The daemon's address and port.
+    pub server: String,
+    /// `ceph-mon`, `ceph-osd`, …; `ceph` if the daemon did not say.
+    pub service: String,
+    /// Version of the messenger: 1 or 2.
+    pub messenger: u8,
+    /// Encrypted after the log-in: nothing of it can be read.
+    pub secure: bool,
+    /// Connections.
+    pub connections: u64,
+    /// Of those, the ones that went on with a session that was begun on another.
+    pub reconnects: u64,
+    /// Writes of whole sectors.
+    pub writes: Option<u64>,
+    /// Their bytes.
+    pub written_bytes: Option<u64>,
+    /// Reads of whole sectors.
+    pub reads: Option<u64>,
+    /// Their bytes.
+    pub read_bytes: Option<u64>,
+    /// First packet with payload.
+    pub first: Option<Timestamp>,
+    /// Last packet with payload.
+    pub last: Option<Timestamp>,
+    /// First read of whole sectors.
+    pub first_read: Option<Timestamp>,
+    /// Last write of whole sectors.
+    pub last_write: Option<Timestamp>,
+    /// Why a figure is unknown or too small.
+    pub why: Option<String>,
+    /// Role of the point that saw it.
+    pub point: String,
+}
+
+/// How a disk on shared storage passes from one node to the other: an estimate of the switch that needs nothing of the migration stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StorageHandover {
+    /// The source's last write of whole sectors.
+    pub last_write: Option<Timestamp>,
+    /// The destination's first read or write of whole sectors after it.
+    pub first_use: Option<Timestamp>,
+    /// Between them.
+    pub ms: Option<f64>,
+    /// Why something is unknown.
+    pub why: Option<String>,
 }
 
 /// One step of the orchestration.

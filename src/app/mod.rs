@@ -3,6 +3,7 @@
 //! A gap is an input to a parser, not an error.
 
 pub mod amqp;
+pub mod ceph;
 pub mod dispatch;
 pub mod http;
 pub mod libvirt;
@@ -91,6 +92,8 @@ pub enum Event {
     Libvirt(libvirt::Call),
     /// A message of AMQP that is a remote call, its reply or a notification.
     Amqp(Box<amqp::Message>),
+    /// A connection of Ceph's messenger is over.
+    Ceph(Box<ceph::CephReport>),
     /// Of HTTP.
     Http(http::HttpEvent),
     /// Of TLS.
@@ -110,6 +113,8 @@ pub const PROTOCOLS: &[Protocol] = &[
     nbd::NBD,
     libvirt::LIBVIRT,
     amqp::AMQP,
+    ceph::CEPH_V2,
+    ceph::CEPH_V1,
     video::rtsp::RTSP,
     http::HTTP,
     http::HTTP2,

@@ -102,6 +102,7 @@ pub fn class_of(name: &str) -> Class {
     match name {
         "qemu-migration" | "migration" | "multifd" => Class::Migration,
         "icmp" | "video" | "tls" => Class::Tenant,
+        "ceph" | "ceph-mds" | "ceph-mgr" => Class::Storage,
         _ => PORTS.iter().find(|k| k.name == name).map_or(Class::Other, |k| k.class),
     }
 }

@@ -76,7 +76,7 @@ impl WebLedger {
             }
             Event::Quic(event) => self.quic(flow, event),
             Event::Media(event) => self.media(flow, event),
-            Event::Migration(_) | Event::Libvirt(_) | Event::Amqp(_) => {}
+            Event::Migration(_) | Event::Libvirt(_) | Event::Amqp(_) | Event::Ceph(_) => {}
         }
     }
 

@@ -205,3 +205,7 @@ pub const ARCHIVE_RATIO: u64 = 200;
 pub const ARCHIVE_GRACE: u64 = 64 << 20;
 /// Bytes that an archive may unpack to in all.
 pub const UNPACKED_BYTES: u64 = 16 << 40;
+/// Bursts of reads or writes of one connection to Ceph; the last ones before a guest stops and the first ones after matter.
+pub const CEPH_BURSTS: usize = 4096;
+/// Connections to Ceph kept per point: a node has one per disk and daemon.
+pub const CEPH_CONNECTIONS: usize = 1 << 13;

@@ -3,6 +3,7 @@
 mod control;
 mod migrations;
 mod paths;
+mod storage;
 mod web;
 
 use std::collections::BTreeMap;
@@ -84,7 +85,7 @@ fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
     let channels = &counts.meter.channels;
     let mut seen: Vec<BTreeMap<&'static str, u64>> = vec![BTreeMap::new(); channels.len()];
     for (id, record) in state.flows.records() {
-        if let Some(protocol) = state.dispatcher.protocol(id) {
+        if let Some(protocol) = storage::service(state, id, record.key()) {
             let bytes = record.sent(Side::Client).bytes + record.sent(Side::Server).bytes;
             if let Some(of) = seen.get_mut(counts.channel(id).unwrap_or(0) as usize) {
                 *of.entry(protocol).or_insert(0) += bytes;
@@ -239,6 +240,10 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
     web::fill(&mut report, &points, &vm);
     report.services = points.iter().flat_map(|p| services_of(p, &phases)).collect();
     report.control = control::timeline(&points);
+    report.storage = storage::clients(&points);
+    for migration in &mut report.migrations {
+        migration.storage_handover = storage::handover(&points, migration);
+    }
     report.flows = flows_of(&points);
     report.coverage = coverage_of(&points, &views);
     report.anomalies = anomalies_of(&points);
@@ -332,7 +337,7 @@ fn flows_of(points: &[Known]) -> Vec<model::Flow> {
     all.into_iter()
         .map(|(bytes, point, id, record)| {
             let (c, s) = (record.sent(Side::Client), record.sent(Side::Server));
-            let service = match point.result.state.dispatcher.protocol(id) {
+            let service = match storage::service(&point.result.state, id, record.key()) {
                 Some(name) => name.to_owned(),
                 None => services::name_by_port(record.key().proto, record.key().server.port),
             };
@@ -409,6 +414,9 @@ fn anomalies_of(points: &[Known]) -> Vec<model::AnomalyEntry> {
         all.note_many("flows_folded", meter.folded, Place::default());
         all.note_many("time_outside_windows", meter.outside, Place::default());
         let ledgers = &point.result.state.ledgers;
+        all.note_many("ceph_connections_left_out", ledgers.ceph_left_out, Place::default());
+        let bursts = ledgers.ceph.iter().map(|c| c.2.read.bursts_left_out + c.2.written.bursts_left_out).sum();
+        all.note_many("ceph_bursts_left_out", bursts, Place::default());
         all.note_many("control_steps_left_out", ledgers.steps_left_out + ledgers.amqp.left_out, Place::default());
         all.note_many("events_of_forgotten_flows", point.result.state.ledgers.orphans, Place::default());
         for (kind, counted) in all.iter() {

@@ -2,14 +2,15 @@
 
 use crate::app::Event;
 use crate::app::amqp::ledger::AmqpLedger;
+use crate::app::ceph::CephReport;
 use crate::app::dispatch::Tagged;
 use crate::app::libvirt::Call;
 use crate::app::migration::ledger::MigrationLedger;
 use crate::app::migration::watch::ConnectionWatch;
 use crate::app::migration::{MigrationEvent, Step};
 use crate::app::web::WebLedger;
-use crate::base::limits::CONTROL_STEPS;
-use crate::flow::{FlowKey, FlowTable};
+use crate::base::limits::{CEPH_CONNECTIONS, CONTROL_STEPS};
+use crate::flow::{FlowId, FlowKey, FlowTable};
 use crate::measure::pace::Pace;
 
 /// One ledger per protocol family.
@@ -21,6 +22,10 @@ pub struct Ledgers {
     pub libvirt: Vec<(FlowKey, Call)>,
     /// Calls over AMQP.
     pub amqp: AmqpLedger,
+    /// Connections to Ceph.
+    pub ceph: Vec<(FlowId, FlowKey, CephReport)>,
+    /// Those beyond [`CEPH_CONNECTIONS`].
+    pub ceph_left_out: u64,
     /// Steps of the control timeline beyond [`CONTROL_STEPS`].
     pub steps_left_out: u64,
     /// HTTP, TLS, QUIC and media.
@@ -51,6 +56,8 @@ impl Ledgers {
                 }
                 Event::Libvirt(call) if self.libvirt.len() < CONTROL_STEPS => self.libvirt.push((key, call)),
                 Event::Amqp(message) => self.amqp.message(key, *message),
+                Event::Ceph(report) if self.ceph.len() < CEPH_CONNECTIONS => self.ceph.push((flow, key, *report)),
+                Event::Ceph(_) => self.ceph_left_out += 1,
                 Event::Libvirt(_) => self.steps_left_out += 1,
                 event @ (Event::Http(_) | Event::Tls(_) | Event::Quic(_) | Event::Media(_)) => self.web.event(flow, event),
             }

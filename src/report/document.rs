@@ -158,6 +158,7 @@ pub fn build(report: &Report, words: Words) -> Document {
         traffic::http(b),
         traffic::video(b),
         traffic::services(b),
+        traffic::storage(b),
         traffic::control(b),
         traffic::flows(b),
         capture::points(b),

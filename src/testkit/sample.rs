@@ -56,6 +56,7 @@ pub fn report() -> Report {
         video: video(),
         services: services(),
         control: control(),
+        storage: storage(),
         flows: flows(),
         coverage: Coverage {
             packets: 152_340,
@@ -203,6 +204,12 @@ pub fn migration() -> Migration {
         decoded: true,
         why_not_decoded: None,
         downtime: downtime(),
+        storage_handover: Some(StorageHandover {
+            last_write: Some(at(13_010.0)),
+            first_use: Some(at(13_074.0)),
+            ms: Some(64.0),
+            why: None,
+        }),
     }
 }
 
@@ -536,6 +543,39 @@ fn services() -> Vec<Service> {
         service("neutron", "port", "control", 88, [9_120, 51_002, 8_110], "controller"),
         service("ceph-osd", "port", "storage", 4_020, [812_000, 1_902_000, 512_000], "source"),
     ]
+}
+
+fn storage() -> Vec<Storage> {
+    let row = |node: &str, role: &str, written: u64, read: u64| Storage {
+        node: node.into(),
+        role: role.into(),
+        server: "172.16.5.30:6800".into(),
+        service: "ceph-osd".into(),
+        messenger: 2,
+        connections: 1,
+        writes: Some(written / 4096),
+        written_bytes: Some(written),
+        reads: Some(read / 4096),
+        read_bytes: Some(read),
+        first: Some(at(0.0)),
+        last: Some(at(20_000.0)),
+        last_write: Some(at(13_010.0)),
+        point: role.into(),
+        ..Storage::default()
+    };
+    let monitor = Storage {
+        service: "ceph-mon".into(),
+        server: "172.16.5.30:3300".into(),
+        secure: true,
+        writes: None,
+        written_bytes: None,
+        reads: None,
+        read_bytes: None,
+        last_write: None,
+        why: Some("the connection is encrypted after the log-in (secure mode)".into()),
+        ..row("172.16.5.11", "source", 0, 0)
+    };
+    vec![monitor, row("172.16.5.11", "source", 409_600, 8_192), row("172.16.5.12", "destination", 204_800, 0)]
 }
 
 fn control() -> Vec<Control> {

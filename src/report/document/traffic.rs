@@ -231,6 +231,54 @@ pub(super) fn services(b: &mut Builder<'_>) -> Option<Section> {
     Some(section)
 }
 
+pub(super) fn storage(b: &mut Builder<'_>) -> Option<Section> {
+    let (report, words) = (b.report, b.words);
+    if report.storage.is_empty() {
+        return None;
+    }
+    let mut section = Section::new("storage", words.t("section.storage"));
+    let columns = [
+        (words.t("doc.node"), "", false),
+        (words.t("doc.service"), "", false),
+        (words.t("doc.server"), "", false),
+        (words.t("doc.messenger"), "", true),
+        (words.t("doc.connections"), "", true),
+        (words.t("doc.written"), "", true),
+        (words.t("doc.read"), "", true),
+        (words.t("doc.last-write"), "UTC", true),
+        (words.t("doc.first-read"), "UTC", true),
+    ];
+    let mut table = Table::new("storage", words.t("table.storage"), &columns);
+    for row in report.storage.iter().take(ROWS) {
+        let node = if row.role.is_empty() { row.node.clone() } else { format!("{} ({})", row.node, words.name("role", &row.role)) };
+        let why = row.why.as_deref();
+        let cells = vec![
+            Cell::strong(node),
+            Cell::text(words.name("service", &row.service)),
+            Cell::code(&row.server),
+            Cell::number(words.count(u64::from(row.messenger))),
+            Cell::number(words.count(row.connections)),
+            table.known(row.written_bytes, why, words, |n| words.bytes(n).text()),
+            table.known(row.read_bytes, why, words, |n| words.bytes(n).text()),
+            table.moment(row.last_write, why, words),
+            table.moment(row.first_read, why, words),
+        ];
+        table.row(cells);
+    }
+    for migration in &report.migrations {
+        let Some(handover) = &migration.storage_handover else { continue };
+        let ms = handover.ms.map(|ms| words.ms(ms).text());
+        let text = match (&ms, &handover.why) {
+            (Some(ms), _) => words.fill("doc.handover", &[("id", &migration.id.to_string()), ("ms", ms)]),
+            (None, why) => words.fill("doc.handover-unknown", &[("id", &migration.id.to_string()), ("why", why.as_deref().unwrap_or("-"))]),
+        };
+        table.note(&text);
+    }
+    table.rest(ROWS.min(report.storage.len()), report.storage.len(), "storage.csv", words);
+    section.table(table);
+    Some(section)
+}
+
 pub(super) fn control(b: &mut Builder<'_>) -> Option<Section> {
     let (report, words) = (b.report, b.words);
     let mut section = Section::new("control", words.t("section.control"));

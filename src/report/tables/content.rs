@@ -26,6 +26,7 @@ pub(super) fn all(report: &Report) -> Vec<Sheet> {
         traffic::video_segments(report),
         traffic::video_stalls(report),
         traffic::services(report),
+        traffic::storage(report),
         traffic::control(report),
         traffic::flows(report),
         run::coverage(report),

@@ -125,6 +125,30 @@ pub(super) fn services(report: &Report) -> Sheet {
     s
 }
 
+pub(super) fn storage(report: &Report) -> Sheet {
+    let rows = &report.storage;
+    let mut s = Sheet::new("storage", "what one client of Ceph read and wrote at one daemon", &report.run.name, rows.len());
+    s.text("node", "address of the client", rows.iter().map(|v| some(&v.node)));
+    s.text("role", "source or destination, if it is one of them", rows.iter().map(|v| some(&v.role)));
+    s.text("server", "address and port of the daemon", rows.iter().map(|v| some(&v.server)));
+    s.text("service", "ceph-mon, ceph-osd, …", rows.iter().map(|v| some(&v.service)));
+    s.count("messenger", "version of the messenger", rows.iter().map(|v| Some(u64::from(v.messenger))));
+    s.text("secure", "yes if it is encrypted after the log-in", rows.iter().map(|v| some(if v.secure { "yes" } else { "no" })));
+    s.count("connections", "connections", rows.iter().map(|v| Some(v.connections)));
+    s.count("reconnects", "of those, the ones that went on with a session", rows.iter().map(|v| Some(v.reconnects)));
+    s.count("writes", "writes of whole sectors", rows.iter().map(|v| v.writes));
+    s.count("written_bytes", "their bytes", rows.iter().map(|v| v.written_bytes));
+    s.count("reads", "reads of whole sectors", rows.iter().map(|v| v.reads));
+    s.count("read_bytes", "their bytes", rows.iter().map(|v| v.read_bytes));
+    s.time("first", "first packet with payload", rows.iter().map(|v| v.first));
+    s.time("last", "last packet with payload", rows.iter().map(|v| v.last));
+    s.time("first_read", "first read of whole sectors", rows.iter().map(|v| v.first_read));
+    s.time("last_write", "last write of whole sectors", rows.iter().map(|v| v.last_write));
+    s.text("why", "why a figure is unknown or too small", rows.iter().map(|v| v.why.clone()));
+    s.text("point", "role of the capture point", rows.iter().map(|v| some(&v.point)));
+    s
+}
+
 pub(super) fn control(report: &Report) -> Sheet {
     let rows = &report.control;
     let mut s = Sheet::new("control", "a step of the orchestration", &report.run.name, rows.len());
