@@ -10,6 +10,7 @@ pub mod libvirt;
 pub mod migration;
 pub mod nbd;
 pub mod quic;
+pub mod recognised;
 pub mod services;
 pub mod tls;
 pub mod video;
@@ -115,6 +116,10 @@ pub const PROTOCOLS: &[Protocol] = &[
     amqp::AMQP,
     ceph::CEPH_V2,
     ceph::CEPH_V1,
+    recognised::SSH,
+    recognised::MYSQL,
+    recognised::VNC,
+    recognised::MEMCACHED,
     video::rtsp::RTSP,
     http::HTTP,
     http::HTTP2,

@@ -69,6 +69,7 @@ pub const PORTS: &[Known] = &[
     tcp(5000, 5000, "keystone", Class::Control),
     tcp(35357, 35357, "keystone", Class::Control),
     tcp(5671, 5672, "amqp", Class::Control),
+    tcp(5900, 5999, "vnc", Class::Control),
     tcp(6080, 6082, "novnc", Class::Control),
     tcp(6600, 6600, "hyper-v-migration", Class::Migration),
     tcp(6641, 6642, "ovn", Class::Control),

@@ -55,7 +55,9 @@ pub struct Message {
 fn probe(_key: &FlowKey, side: Side, bytes: &[u8]) -> Probe {
     match side {
         Side::Client => super::migration::prefix(bytes, b"AMQP\0\0\x09\x01"),
-        Side::Server => Probe::More,
+        // Its first method, or the header of the version that it speaks.
+        Side::Server if matches!(bytes.first(), None | Some(1 | b'A')) => Probe::More,
+        Side::Server => Probe::No,
     }
 }
 

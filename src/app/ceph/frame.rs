@@ -75,18 +75,15 @@ impl V1Message {
 
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..Self::LEN)?;
-        if bytes[0] != Self::TAG {
-            return None;
-        }
-        let lengths = [le32(bytes, 23)?, le32(bytes, 27)?, le32(bytes, 31)?];
-        let plausible = lengths.iter().all(|l| *l <= SEGMENT_MAX);
-        let rest = lengths.iter().map(|l| u64::from(*l)).sum::<u64>() + Self::FOOTER;
+        let (data, rest) = Self::lengths(bytes)?;
         let sum = le32(bytes, Self::LEN - 4)?;
-        (plausible && crc32c(&bytes[1..Self::LEN - 4]) == sum).then_some(Self {
-            kind: le16(bytes, 17)?,
-            data: lengths[2],
-            from: bytes[37],
-            rest,
-        })
+        (crc32c(&bytes[1..Self::LEN - 4]) == sum).then_some(Self { kind: le16(bytes, 17)?, data, from: bytes[37], rest })
+    }
+
+    /// Length of the data and of all that follows the head, of a head that may be cut off after them.
+    pub fn lengths(bytes: &[u8]) -> Option<(u32, u64)> {
+        let lengths = [le32(bytes, 23)?, le32(bytes, 27)?, le32(bytes, 31)?];
+        let plausible = bytes.len() <= Self::LEN && bytes[0] == Self::TAG && lengths.iter().all(|l| *l <= SEGMENT_MAX);
+        plausible.then(|| (lengths[2], lengths.iter().map(|l| u64::from(*l)).sum::<u64>() + Self::FOOTER))
     }
 }

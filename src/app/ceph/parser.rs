@@ -112,6 +112,8 @@ pub(super) trait Version: Send + Default {
     const BANNER: usize;
     /// Reads what is at hand, which is as much as was wanted; how it goes on.
     fn step(shared: &mut Shared, place: &mut Place, side: Side, when: Moment, bytes: &[u8]) -> Want;
+    /// Whether a head begins here that the snap length cut off before its checksum.
+    fn plausible(held: &[u8]) -> bool;
     /// What `held` says of a frame if no more of its beginning comes.
     fn cut(shared: &Shared, place: Place, held: &[u8]) -> Option<Cut>;
 }
@@ -184,6 +186,10 @@ impl Version for V2 {
                 Want::Skip(head.rest(shared.revision_1()).saturating_sub(bytes.len() as u64))
             }
         }
+    }
+
+    fn plausible(_held: &[u8]) -> bool {
+        false
     }
 
     fn cut(shared: &Shared, place: Place, held: &[u8]) -> Option<Cut> {
@@ -309,6 +315,13 @@ impl Version for V1 {
                 _ => Want::Lost,
             },
         }
+    }
+
+    fn plausible(held: &[u8]) -> bool {
+        // Type, version and sender have few values; the middle part is not used any more.
+        let known = matches!(le16(held, 17), Some(1..=2000)) && matches!(le16(held, 21), Some(0..=64));
+        let sender = held.get(37).is_some_and(|from| Kind::read(*from).is_some());
+        known && sender && le32(held, 27) == Some(0) && V1Message::lengths(held).is_some()
     }
 
     fn cut(_shared: &Shared, place: Place, held: &[u8]) -> Option<Cut> {
@@ -490,6 +503,9 @@ impl<V: Version> StreamParser for Messenger<V> {
         let half = &mut self.halves[side.index()];
         // What was to be passed over is not part of it. Of what was wanted, something is missing.
         half.skip = 0;
+        if half.lost && V::plausible(&half.held) {
+            half.lost = false;
+        }
         if let Some(cut) = V::cut(&self.shared, half.place, &half.held).filter(|c| !half.lost && missing <= c.left) {
             half.held.clear();
             half.place = Place::Frame;
