@@ -67,16 +67,38 @@ impl Lane {
         step
     }
 
-    /// Takes a round trip completed at `at`.
-    pub fn round_trip(&mut self, at: Timestamp, rtt: i64) {
+    /// Takes a round trip completed at `at`; gives its variation.
+    pub fn round_trip(&mut self, at: Timestamp, rtt: i64) -> Option<Variation> {
         self.rtt.add(at, rtt);
-        if let Some(before) = self.last_rtt {
-            let d = (rtt - before).abs();
-            self.variation.add(at, d);
-            // RFC 3550 6.4.1: J += (|D| − J) / 16.
-            self.jitter += (d as f64 - self.jitter) / 16.0;
-            self.smoothed.add(at, self.jitter as i64);
-        }
-        self.last_rtt = Some(rtt);
+        let before = self.last_rtt.replace(rtt)?;
+        let difference = (rtt - before).abs();
+        // RFC 3550 6.4.1: J += (|D| − J) / 16.
+        self.jitter += (difference as f64 - self.jitter) / 16.0;
+        let variation = Variation { difference, smoothed: self.jitter as i64 };
+        self.vary(at, variation);
+        Some(variation)
     }
+
+    /// Takes a round trip of one of several channels. Its variation is that within its own channel: round trips of different services have
+    /// little in common, and which of two packets of one moment was captured first says nothing.
+    pub fn round_trip_of(&mut self, at: Timestamp, rtt: i64, variation: Option<Variation>) {
+        self.rtt.add(at, rtt);
+        if let Some(variation) = variation {
+            self.vary(at, variation);
+        }
+    }
+
+    fn vary(&mut self, at: Timestamp, variation: Variation) {
+        self.variation.add(at, variation.difference);
+        self.smoothed.add(at, variation.smoothed);
+    }
+}
+
+/// How a round trip differs from the one before, in ns.
+#[derive(Clone, Copy, Debug)]
+pub struct Variation {
+    /// Without sign (RFC 3393).
+    pub difference: i64,
+    /// RFC 3550's jitter after it.
+    pub smoothed: i64,
 }

@@ -123,15 +123,13 @@ impl Meter {
         self.count(0, 0, tally);
         self.count(channel, tally.from.index(), tally);
         let own = &mut self.channels[channel as usize];
-        if let Some(rtt) = tally.rtt {
-            // A round trip completed by the server's packet went from here to the server and back: the client's lane.
-            own.lanes[tally.from.other().index()].round_trip(tally.at, rtt);
-        }
+        // A round trip completed by the server's packet went from here to the server and back: the client's lane.
+        let variation = tally.rtt.and_then(|rtt| own.lanes[tally.from.other().index()].round_trip(tally.at, rtt));
         if let Some(pair) = own.pair {
             let side = if own.swapped { tally.from.other() } else { tally.from };
             self.count(pair, side.index(), tally);
             if let Some(rtt) = tally.rtt {
-                self.channels[pair as usize].lanes[side.other().index()].round_trip(tally.at, rtt);
+                self.channels[pair as usize].lanes[side.other().index()].round_trip_of(tally.at, rtt, variation);
             }
         }
     }

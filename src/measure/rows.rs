@@ -297,16 +297,20 @@ pub fn delay_curves(views: &[View<'_>], context: &Context<'_>, origin: Timestamp
     }
     for (service, group) in grouped(&asked, context).iter().skip(1).take(4) {
         let parts = &group.parts[0];
-        let mut points: Vec<(f64, f64)> = Vec::new();
+        // One point per window, whoever the client was.
+        let mut means: BTreeMap<Timestamp, (f64, u64)> = BTreeMap::new();
         for part in parts {
-            for (t, mean, _) in part.far.rtt.means() {
+            for (t, mean, n) in part.far.rtt.means() {
                 let t = part.clock.to_reference(t);
                 if part.from <= t && t < part.until {
-                    points.push((seconds_from(origin, t), mean / NS_PER_MS as f64));
+                    let (sum, count) = means.entry(t).or_default();
+                    *sum += mean * n as f64;
+                    *count += n;
                 }
             }
         }
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let point = |(t, (sum, n)): (Timestamp, (f64, u64))| (seconds_from(origin, t), sum / n.max(1) as f64 / NS_PER_MS as f64);
+        let points: Vec<(f64, f64)> = means.into_iter().map(point).collect();
         if !points.is_empty() {
             let window_ms = parts.first().map_or(0.0, |p| p.far.rtt.window_ms());
             delay.push(Curve { name: service.clone(), unit: "ms".to_owned(), window_ms, points });

@@ -71,9 +71,9 @@ impl Spread {
         sum
     }
 
-    /// Per window, in the order of time: its middle, mean and largest value in nanoseconds.
-    pub fn means(&self) -> impl Iterator<Item = (Timestamp, f64, i64)> + '_ {
-        self.windows.iter().filter_map(|(i, h)| Some((self.width.middle(*i), h.mean()?, h.max()?)))
+    /// Per window, in the order of time: its middle, mean in nanoseconds, and samples.
+    pub fn means(&self) -> impl Iterator<Item = (Timestamp, f64, u64)> + '_ {
+        self.windows.iter().filter_map(|(i, h)| Some((self.width.middle(*i), h.mean()?, h.count())))
     }
 
     /// Width of the windows in milliseconds.
