@@ -25,7 +25,7 @@ import threading
 FIRST = 400_000  # bytes of a larger capture that copies are made of
 ENDINGS = (".pcap", ".pcapng", ".cap")
 PACKED = {".zst": ["zstd", "-dcq"], ".gz": ["gzip", "-dcq"], ".xz": ["xz", "-dcq"]}
-ALL_FORMATS = "json,html,csv,parquet,markdown,latex,svg,p1203,text"
+ALL_FORMATS = "json,html,csv,parquet,markdown,latex,docx,svg,p1203,text"
 
 
 def plain_name(path):
