@@ -25,7 +25,7 @@ test: setup
 ## lab-test: fresh real migrations on this machine against QEMU's own account (root, network namespaces, QEMU; no KVM)
 lab-test: setup
 	@CI=true sh tools/setup.sh test
-	CI=true $(CARGO) test --locked --all-features --test lab -- --test-threads=1
+	CI=true $(CARGO) test --locked --all-features --test lab --test lab_view -- --test-threads=1
 
 ## lint: formatting and clippy
 lint:

@@ -39,7 +39,7 @@ fi
 # On a person's machine tests whose tools are missing are skipped and say which package has them. In CI none may be skipped.
 if [ "${1:-}" = test ] && [ "${CI:-}" = true ] && command -v apt-get >/dev/null; then
     missing=""
-    for pair in tshark:tshark capinfos:wireshark-common tcpdump:tcpdump tcptrace:tcptrace chromium:chromium pdflatex:texlive-latex-recommended ffprobe:ffmpeg soffice:libreoffice-writer-nogui \
+    for pair in tshark:tshark capinfos:wireshark-common tcpdump:tcpdump tcptrace:tcptrace chromium:chromium chromedriver:chromium-driver pdflatex:texlive-latex-recommended ffprobe:ffmpeg soffice:libreoffice-writer-nogui \
         zstd:zstd lz4:lz4 xz:xz-utils bzip2:bzip2 jq:jq ip:iproute2 nft:nftables ethtool:ethtool ping:iputils-ping curl:curl \
         nginx:nginx-light qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio python3:python3 pip3:python3-pip c++:g++; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"

@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import subprocess
 
-SECONDS = 40
+SECONDS = 60
 # In the order in which they need each other.
 MODULES = ["virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "failover", "net_failover", "virtio_net"]
 APPLETS = "sh mount insmod ip httpd sleep dd cat mkdir tr".split()
@@ -58,6 +58,60 @@ PAGE = """<!doctype html><html lang="id"><title>Situs uji migrasi</title>
 <h1>Situs uji migrasi</h1><video src="video.mp4" controls></video><img src="logo.png" alt=""></html>
 """
 
+# A viewer's page: `watch.html` plays the file, `watch.html#dash` the segments, a few seconds ahead as players of streams do.
+# What the browser says of the video lies in `viewed`: time (ms since 1970), event, position, seconds ahead.
+WATCH = """<!doctype html><html lang="en"><title>Viewer</title><video muted></video><script>
+const AHEAD = 4, video = document.querySelector("video"), viewed = [];
+window.viewed = viewed;
+function ahead() {
+    const at = video.currentTime, ranges = video.buffered;
+    for (let i = 0; i < ranges.length; i++) if (ranges.start(i) <= at + 0.1 && at <= ranges.end(i)) return ranges.end(i) - at;
+    return 0;
+}
+const note = (what) => viewed.push([performance.timeOrigin + performance.now(), what, video.currentTime, ahead()]);
+for (const what of ["loadstart", "loadedmetadata", "canplay", "canplaythrough", "play", "playing", "waiting", "stalled", "timeupdate", "ended", "error"])
+    video.addEventListener(what, () => note(what));
+const bytes = async (name) => {
+    for (;;) {
+        try {
+            const answer = await fetch(name);
+            if (answer.ok) return await answer.arrayBuffer();
+            if (answer.status === 404) return null;
+        } catch (error) { note("failed " + name); }
+        await new Promise((done) => setTimeout(done, 500));
+    }
+};
+async function stream(source, set) {
+    const one = set.querySelector("Representation"), template = set.querySelector("SegmentTemplate"), id = one.getAttribute("id");
+    const name = (pattern, n) => "dash/" + pattern.replace("$RepresentationID$", id).replace(/\\$Number%?0?(\\d*)d?\\$/, (_, width) => String(n).padStart(width || 0, "0"));
+    const buffer = source.addSourceBuffer(`${one.getAttribute("mimeType") || set.getAttribute("mimeType")}; codecs="${one.getAttribute("codecs")}"`);
+    const append = async (content) => {
+        buffer.appendBuffer(content);
+        await new Promise((done) => buffer.addEventListener("updateend", done, { once: true }));
+    };
+    await append(await bytes(name(template.getAttribute("initialization"), 0)));
+    for (let n = Number(template.getAttribute("startNumber") || 1); ; n++) {
+        const content = await bytes(name(template.getAttribute("media"), n));
+        if (content === null) return;
+        await append(content);
+        const end = () => buffer.buffered.length ? buffer.buffered.end(buffer.buffered.length - 1) : 0;
+        while (end() - video.currentTime > AHEAD) await new Promise((done) => setTimeout(done, 100));
+    }
+}
+if (location.hash === "#dash") {
+    const source = new MediaSource();
+    video.src = URL.createObjectURL(source);
+    source.addEventListener("sourceopen", async () => {
+        const text = new TextDecoder().decode(await bytes("dash/manifest.mpd"));
+        const sets = [...new DOMParser().parseFromString(text, "text/xml").querySelectorAll("AdaptationSet")];
+        await Promise.all(sets.map((set) => stream(source, set)));
+        source.endOfStream();
+    });
+} else video.src = "video.mp4";
+video.play();
+</script></html>
+"""
+
 
 def kernel():
     """The newest kernel of this machine, with its version."""
@@ -91,6 +145,7 @@ def media(folder):
     subprocess.run([*copy, "-seg_duration", "2", "-use_template", "1", "-use_timeline", "0", "-f", "dash", folder / "dash/manifest.mpd"],
                    check=True)
     (folder / "index.html").write_text(PAGE)
+    (folder / "watch.html").write_text(WATCH)
     (folder / "logo.png").write_bytes(b"".join(hashlib.sha256(bytes([n & 255, n >> 8])).digest() for n in range(625)))
 
 

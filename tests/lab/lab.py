@@ -5,7 +5,8 @@ usage: lab.py OUT [options]. Writes OUT/{client,source,destination,…}.pcap and
 (query-migrate, STOP, RESUME and every other event with its time), and what the network dropped.
 
 Needs root, network namespaces and: qemu-system-x86 linux-image-amd64 busybox-static cpio ffmpeg tcpdump wireshark-common iproute2
-nftables ethtool iputils-ping curl (nginx-light for the scenario online). No KVM is needed. One run takes about half a minute.
+nftables ethtool iputils-ping curl (nginx-light for the scenario online; chromium chromium-driver for watch and watch-dash, in which a
+browser plays the film as a file or in segments and viewer.json holds what it said). No KVM is needed. One run takes about half a minute.
 
 Exit code 4: the migration completed and the guest did not live through it, which happens under TCG; truth.json says so too.
 """
@@ -28,7 +29,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 say = parser.add_argument
 say("out")
 say("--cache", default=os.environ.get("LMPCAP_LAB", "/var/cache/lmpcap-lab"), help="where the guest is kept")
-say("--scenario", choices=["none", "offline", "hls", "dash", "online"], default="none", help="what the client does")
+say("--scenario", choices=["none", "offline", "hls", "dash", "online", "watch", "watch-dash"], default="none", help="what the client does")
 say("--client-command", help="run this in the client's namespace instead; {vm} is the VM's address, {out} the folder")
 say("--no-probe", action="store_true", help="no ping each 20 ms")
 say("--memory", type=int, default=96, help="MiB; a guest needs 80")
@@ -98,7 +99,7 @@ for node in NODES:
 machine = {"memory": args.memory, "image": image, "initrd": initrd, "append": f"console=ttyS0 quiet init_on_free=1 init_on_alloc=1 "
            f"dirty={args.dirty} touch={args.touch}", "tls": args.tls}
 source = Qemu(net, "source", "source-qemu", out, **machine)
-for _ in range(240):
+for _ in range(720):
     if "guest is up" in pathlib.Path(f"{out}/source-qemu.serial").read_text(errors="replace"):
         break
     time.sleep(0.25)
@@ -112,11 +113,14 @@ if " 1 received" not in net.sh("client", f"ping -c 1 -W 10 {vm}", check=False):
 load = []
 if not args.no_probe:
     load.append(net.spawn("client", ["ping", "-i", "0.02", vm], f"{out}/ping.txt"))
+watch = f"exec python3 {pathlib.Path(__file__).parent.absolute()}/viewer.py http://{vm}/watch.html"
 asks = {
     "none": f"while true; do curl -s -m 10 http://{vm}/index.html -o /dev/null http://{vm}/logo.png -o /dev/null; sleep 0.3; done",
     "offline": f"curl -s --limit-rate 60k http://{vm}/video.mp4 -o /dev/null",
     "hls": f"ffmpeg -v error -re -i http://{vm}/hls/index.m3u8 -f null -",
     "dash": f"ffmpeg -v error -re -i http://{vm}/dash/manifest.mpd -f null -",
+    "watch": f"{watch} {out}/viewer.json",
+    "watch-dash": f"{watch}#dash {out}/viewer.json",
     "online": f"curl -sk --resolve video.example.net:443:{FAR} --limit-rate 60k https://video.example.net/video.mp4 -o /dev/null & "
               f"while true; do curl -s -m 10 http://{vm}/index.html -o /dev/null; sleep 0.5; done",
 }
