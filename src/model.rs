@@ -85,8 +85,10 @@ pub struct Run {
     pub scenario: String,
     /// `given` or `inferred`.
     pub scenario_source: String,
-    /// What was inferred where another one was given.
+    /// What was inferred where one was given.
     pub scenario_inferred: Option<String>,
+    /// What the inferred scenario was told from: a sentence.
+    pub scenario_why: Option<String>,
     /// Bandwidth of the link, if given: the denominator of the percent scale.
     pub link_bandwidth_bps: Option<f64>,
     /// Factors of a study (`run.toml`, `[factors]`).
@@ -654,9 +656,9 @@ pub struct Http {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpHit {
-    /// When the request began.
+    /// When the client began to ask: the first SYN of a connection that it opened for this request, else the request's first byte.
     pub start: Option<Timestamp>,
-    /// Method and path, without query.
+    /// Method and path, without query; `CONNECT-TCP` and the port where not even the connection came about.
     pub request: String,
     /// Client.
     pub client: String,
@@ -664,8 +666,10 @@ pub struct HttpHit {
     pub server: String,
     /// Status code.
     pub status: Option<u16>,
-    /// Total time.
+    /// From `start` to the last byte of the response.
     pub total_ms: Option<f64>,
+    /// From `start` to the request's first byte; null if the connection was open before.
+    pub connect_ms: Option<f64>,
     /// `delayed`, `failed`, `retried`.
     pub effect: String,
     /// How much of its time fell into the downtime or its recovery.
@@ -782,7 +786,9 @@ pub struct Segment {
     pub asked: Option<Timestamp>,
     /// First byte of the response.
     pub first_byte: Option<Timestamp>,
-    /// Last byte of the response.
+    /// Last byte that was seen, also of a response that did not end.
+    pub last_byte: Option<Timestamp>,
+    /// Last byte of a response that came whole.
     pub done: Option<Timestamp>,
     /// Bytes of the body.
     pub bytes: u64,
@@ -1022,6 +1028,8 @@ pub struct Series {
     pub delay_cdf: Vec<Curve>,
     /// Buffer level of video sessions in seconds.
     pub buffer: Vec<Curve>,
+    /// Payload rate of the downloads of the video sessions, in their order.
+    pub video: Vec<Curve>,
 }
 
 /// One curve.

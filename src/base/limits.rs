@@ -164,6 +164,10 @@ pub const NBD_READS: usize = 1024;
 pub const HTTP_HITS: usize = 500;
 /// Points of the curve of one modelled buffer.
 pub const BUFFER_POINTS: usize = 1 << 14;
+/// Most seconds of media that a modelled player can be told to wait for: no player holds back ten minutes.
+pub const PLAYER_SECONDS: f64 = 600.0;
+/// Windows of the curve of one video session's throughput: more than an hour by the second.
+pub const VIDEO_WINDOWS: usize = 4096;
 /// Video sessions in a report, earliest first.
 pub const VIDEO_SESSIONS: usize = 200;
 /// Rows of the table of segments of one video session: nine hours of 2 s segments.

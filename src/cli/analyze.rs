@@ -19,7 +19,8 @@ const COLUMNS: usize = 80;
 
 /// Analyzes a run and writes its report.
 pub fn analyze(args: &Analyze, signals: &Signals) -> Result<Exit> {
-    let run = config::run_spec(&args.input, &args.known)?;
+    let mut run = config::run_spec(&args.input, &args.known)?;
+    run.player = config::player(&args.player, &run)?;
     let mut options = config::analyze_options(args)?;
     options.stop = Arc::clone(&signals.stop);
     let pseudonyms = config::pseudonyms(args.anonymize.as_ref())?;

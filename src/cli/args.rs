@@ -87,6 +87,24 @@ pub struct Known {
     pub clock: String,
 }
 
+/// How the viewer's player behaves; what is not given comes from run.toml, else it is as common players do.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Video player")]
+pub struct Player {
+    /// Media that must be buffered before playback starts [default: 1]
+    #[arg(long, value_name = "SECONDS")]
+    pub player_start: Option<f64>,
+    /// Media that must be buffered before playback goes on after a stall [default: 1]
+    #[arg(long, value_name = "SECONDS")]
+    pub player_resume: Option<f64>,
+    /// A buffer below this that does not run empty is a near-stall [default: 0.5]
+    #[arg(long, value_name = "SECONDS")]
+    pub near_stall: Option<f64>,
+    /// Shorter stalls are not counted [default: 0.05]
+    #[arg(long, value_name = "SECONDS")]
+    pub least_stall: Option<f64>,
+}
+
 /// `lmpcap analyze`.
 #[derive(Args, Debug, Clone)]
 pub struct Analyze {
@@ -121,6 +139,9 @@ pub struct Analyze {
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// The viewer's player.
+    #[command(flatten)]
+    pub player: Player,
 }
 
 /// `lmpcap batch`.

@@ -3,12 +3,13 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::args::{Analyze, Batch, Input, Known, MethodArg};
+use super::args::{Analyze, Batch, Input, Known, MethodArg, Player};
 use crate::base::pseudonym::{KEY_BYTES, Pseudonyms};
 use crate::base::role::Role;
 use crate::engine::Options;
 use crate::error::{Error, Result};
 use crate::grade::{self, Method, Scale};
+use crate::measure::video::PlaybackOptions;
 use crate::run::{PointSpec, RunSpec, parse_bandwidth};
 
 /// The run that the arguments name.
@@ -50,6 +51,18 @@ pub fn run_spec(input: &Input, known: &Known) -> Result<RunSpec> {
         run.link_bandwidth_bps = Some(parse_bandwidth(rate)?);
     }
     run.check()
+}
+
+/// The player that the arguments describe; what they leave open is as `run` says.
+pub fn player(args: &Player, run: &RunSpec) -> Result<PlaybackOptions> {
+    let player = PlaybackOptions {
+        start_s: args.player_start.unwrap_or(run.player.start_s),
+        resume_s: args.player_resume.unwrap_or(run.player.resume_s),
+        near_s: args.near_stall.unwrap_or(run.player.near_s),
+        least_stall_s: args.least_stall.unwrap_or(run.player.least_stall_s),
+    };
+    player.check().map_err(|e| Error::new(format!("video player: {e}")))?;
+    Ok(player)
 }
 
 /// The scale that `--scale` names.

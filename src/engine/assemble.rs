@@ -205,6 +205,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
             scenario: run.scenario.clone().unwrap_or_else(|| "unknown".to_owned()),
             scenario_source: if run.scenario.is_some() { "given" } else { "inferred" }.to_owned(),
             scenario_inferred: None,
+            scenario_why: None,
             link_bandwidth_bps: run.link_bandwidth_bps,
             factors: run.factors.clone(),
             start,
@@ -237,7 +238,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
         report.series.migration = report.migrations.iter().filter_map(|m| migration_curve(m, &views, origin)).collect();
         (report.series.delay, report.series.loss, report.series.delay_cdf) = rows::delay_curves(&views, &context, origin);
     }
-    web::fill(&mut report, &points, &vm);
+    web::fill(&mut report, &points, &vm, run.player);
     report.services = points.iter().flat_map(|p| services_of(p, &phases)).collect();
     report.control = control::timeline(&points);
     report.storage = storage::clients(&points);

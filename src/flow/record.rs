@@ -49,6 +49,8 @@ pub struct Direction {
 pub struct TcpSide {
     /// Initial sequence number, if the SYN was seen.
     pub isn: Option<u32>,
+    /// When its first segment was seen; `None` if none was.
+    pub begun: Option<Timestamp>,
     /// Window scale option of its SYN (RFC 7323 2.2).
     pub window_scale: Option<u8>,
     /// Its FIN was seen.
@@ -127,6 +129,7 @@ impl FlowRecord {
         let half = tcp.side(side);
         Some(TcpSide {
             isn: half.syn.then(|| half.first()),
+            begun: half.seen.then_some(Timestamp(half.begun)),
             window_scale: half.shift,
             fin: half.fin,
             data_segments: half.data_segments,

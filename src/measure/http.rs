@@ -1,8 +1,11 @@
 //! HTTP exchanges summed, and what the downtime cost them.
 //!
 //! Method: times are those of the packets at one point, the client's where there is one. Time to first byte runs from the last
-//! byte of the request to the first of the final response, so it holds one round trip plus the server's own time. Bias: at a
-//! node's capture, retransmissions between client and node do not show.
+//! byte of the request to the first of the final response, so it holds one round trip plus the server's own time. What the
+//! downtime cost counts from the first SYN where the connection was opened for the request: most servers of small guests close
+//! after each answer, and then it is the SYN that goes unanswered. Bias: at a node's capture, retransmissions between client and
+//! node do not show; a browser may open a connection for one request and use it for another that waits too, and then the two
+//! change places.
 
 mod hit;
 #[cfg(test)]
@@ -15,6 +18,7 @@ use crate::app::web::WebLedger;
 use crate::base::clock::ClockMap;
 use crate::base::interval::Interval;
 use crate::base::time::Timestamp;
+use crate::flow::FlowKey;
 use crate::model::{Http, Quantiles};
 
 /// When the VM was away, on the reference clock.
@@ -33,10 +37,23 @@ impl Window {
     }
 }
 
-/// Sums the exchanges of one point, whose role is `measured_at`.
+/// A TCP connection whose opening SYN is in the capture. Times are on the clock of the point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The conversation.
+    pub key: FlowKey,
+    /// The first SYN.
+    pub syn: Timestamp,
+    /// Last packet of the conversation.
+    pub last: Timestamp,
+    /// The server's first segment; `None` if it never answered.
+    pub answered: Option<Timestamp>,
+}
+
+/// Sums the exchanges of one point, whose role is `measured_at`. `openings` tells when the connections were asked for.
 ///
 /// Only exchanges with one of `vm_ips` can be hit by a window; with none given, all can.
-pub fn assemble(web: &WebLedger, clock: &ClockMap, measured_at: &str, vm_ips: &[IpAddr], windows: &[Window]) -> Http {
+pub fn assemble(web: &WebLedger, openings: &[Opening], clock: &ClockMap, measured_at: &str, vm_ips: &[IpAddr], windows: &[Window]) -> Http {
     let mut out = Http { measured_at: Some(measured_at.to_owned()), http2_connections: web.http2.len() as u64, ..Http::default() };
     let left = &web.left_out;
     out.ok = left.ok;
@@ -62,8 +79,10 @@ pub fn assemble(web: &WebLedger, clock: &ClockMap, measured_at: &str, vm_ips: &[
     out.exchanges = out.ok + out.failed + out.incomplete;
     out.ttfb_ms = quantiles(first_byte);
     out.total_ms = quantiles(total);
-    let of_vm: Vec<&Exchange> = web.exchanges.iter().filter(|e| vm_ips.is_empty() || vm_ips.iter().any(|ip| e.key.has_ip(*ip))).collect();
-    (out.hit, out.overlapping_downtime) = hit::hits(&of_vm, clock, windows);
+    let of_vm = |key: &FlowKey| vm_ips.is_empty() || vm_ips.iter().any(|ip| key.has_ip(*ip));
+    let exchanges: Vec<&Exchange> = web.exchanges.iter().filter(|e| of_vm(&e.key)).collect();
+    let openings: Vec<Opening> = openings.iter().copied().filter(|o| of_vm(&o.key)).collect();
+    (out.hit, out.overlapping_downtime) = hit::hits(&exchanges, &openings, clock, windows);
     out
 }
 

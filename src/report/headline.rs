@@ -1,7 +1,7 @@
 //! What matters most, in one sentence: how the migration ended and whether the VM answered after it.
 
 use super::words::Words;
-use crate::model::{Downtime, Migration, Report, ServiceWindow};
+use crate::model::{Downtime, Migration, Report, Run, ServiceWindow};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +76,18 @@ pub fn after(migration: &Migration) -> After {
         (None, n) if n == services.len() => After::Never,
         (None, open) => After::Partly { open, all: services.len() },
     }
+}
+
+/// The scenario, who says so, and what the traffic says to it where it was given.
+pub fn scenario(run: &Run, words: Words) -> String {
+    let mut said = format!("{} ({}", words.name("scenario", &run.scenario), words.name("source", &run.scenario_source));
+    match run.scenario_inferred.as_deref() {
+        None => {}
+        Some("unknown") => said.push_str(words.t("doc.scenario-untold")),
+        Some(same) if same == run.scenario => said.push_str(words.t("doc.scenario-same")),
+        Some(other) => said.push_str(&words.fill("doc.scenario-other", &[("other", &words.name("scenario", other))])),
+    }
+    said + ")"
 }
 
 /// The sentence for the whole run.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use super::escape::terminal;
-use super::headline::{Severity, headline, open_windows};
+use super::headline::{Severity, headline, open_windows, scenario};
 use super::words::{Lang, Words};
 use super::{WriteOptions, output, qos};
 use crate::base::interval::Interval;
@@ -64,8 +64,7 @@ fn head(report: &Report, words: Words, out: &mut Screen) {
     };
     out.wrapped(style, "", &terminal(&said.text), 2);
     let mut parts = vec![format!("{} {}", words.t("run"), terminal(&report.run.name))];
-    let scenario = words.name("scenario", &report.run.scenario);
-    parts.push(format!("{} ({})", terminal(&scenario), terminal(&words.name("source", &report.run.scenario_source))));
+    parts.push(terminal(&scenario(&report.run, words)).into_owned());
     if let Some(ip) = report.vm.ips.first() {
         parts.push(format!("{} {ip}", words.t("vm")));
     }

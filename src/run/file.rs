@@ -11,6 +11,11 @@
 //! client = "laptop.pcapng"
 //! source = ["compute1-eth0.pcap", "compute1-tap.pcap"]
 //! destination = ["compute2.pcap"]
+//! [player]                            # how the viewer's player behaves, in seconds; these are the defaults
+//! start = 1.0                         # media buffered before it starts
+//! resume = 1.0                        # and before it goes on after a stall
+//! near_stall = 0.5                    # a buffer below this is a near-stall
+//! least_stall = 0.05                  # shorter stalls are not counted
 //! [factors]                           # columns of a study
 //! ram_mib = 2048
 //! stress = "cpu"
@@ -26,6 +31,7 @@ use super::{PointSpec, RunSpec, SCENARIOS};
 use crate::base::net::Mac;
 use crate::base::role::Role;
 use crate::error::{Error, Result};
+use crate::measure::video::PlaybackOptions;
 
 /// Its name.
 pub const RUN_FILE: &str = "run.toml";
@@ -43,7 +49,18 @@ struct Described {
     #[serde(default)]
     points: BTreeMap<String, Files>,
     #[serde(default)]
+    player: Player,
+    #[serde(default)]
     factors: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Player {
+    start: Option<f64>,
+    resume: Option<f64>,
+    near_stall: Option<f64>,
+    least_stall: Option<f64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -112,6 +129,14 @@ pub(crate) fn apply(text: &str, folder: &Path, run: &mut RunSpec) -> Result<()> 
         }
         run.points.push(PointSpec { role, paths: paths.into_iter().map(|p| folder.join(p)).collect() });
     }
+    let (player, usual) = (described.player, PlaybackOptions::default());
+    run.player = PlaybackOptions {
+        start_s: player.start.unwrap_or(usual.start_s),
+        resume_s: player.resume.unwrap_or(usual.resume_s),
+        near_s: player.near_stall.unwrap_or(usual.near_s),
+        least_stall_s: player.least_stall.unwrap_or(usual.least_stall_s),
+    };
+    run.player.check().map_err(|e| Error::new(format!("player.{e}")))?;
     run.factors = described.factors.into_iter().map(|(k, v)| (k, plain(&v))).collect();
     Ok(())
 }
@@ -169,6 +194,9 @@ mod tests {
             [points]
             client = "a.pcap"
             source = ["b.pcap", "c.pcap"]
+            [player]
+            start = 2
+            near_stall = 0.8
             [factors]
             ram_mib = 2048
             stress = "cpu"
@@ -177,6 +205,7 @@ mod tests {
         assert_eq!(run.link_bandwidth_bps, Some(1e9));
         assert_eq!(run.vm_ips.len(), 2);
         assert_eq!(run.points[0], PointSpec { role: Role::Client, paths: vec!["x/a.pcap".into()] });
+        assert_eq!(run.player, PlaybackOptions { start_s: 2.0, near_s: 0.8, ..PlaybackOptions::default() });
         assert_eq!((run.factors["ram_mib"].as_str(), run.factors["stress"].as_str()), ("2048", "cpu"));
     }
 
@@ -187,6 +216,8 @@ mod tests {
         assert!(fail("points.moon = \"a\"").contains("not a role"));
         assert!(fail("points.client = \"../../etc/passwd\"").contains("inside the run's folder"));
         assert!(fail("points.client = \"/etc/passwd\"").contains("inside the run's folder"));
+        assert!(fail("player.start = -1").contains("player.start: expected seconds from 0"));
+        assert!(fail("player.speed = 2").contains("unknown field"));
         assert!(fail("colour = 1").contains("unknown field"));
         assert!(fail("link_bandwidth = \"fast\"").contains("Gbit/s"));
         assert!(parse_bandwidth("-5").is_err() && parse_bandwidth("0").is_err());

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::base::net::Mac;
 use crate::base::role::Role;
 use crate::error::{Error, Result};
+use crate::measure::video::PlaybackOptions;
 
 pub use discover::{named_like_capture, points_of_names, role_of_name, stem_of_name};
 #[cfg(any(test, feature = "testkit"))]
@@ -52,6 +53,8 @@ pub struct RunSpec {
     pub vm_ips: Vec<IpAddr>,
     /// Bandwidth of the link, if given.
     pub link_bandwidth_bps: Option<f64>,
+    /// The player that video sessions are modelled with.
+    pub player: PlaybackOptions,
     /// Factors of a study.
     pub factors: BTreeMap<String, String>,
 }

@@ -444,6 +444,7 @@ fn http() -> Http {
                 server: "192.0.2.50:80".into(),
                 status: Some(200),
                 total_ms: Some(655.2),
+                connect_ms: Some(1.2),
                 effect: "delayed".into(),
                 cost_ms: Some(412.4),
             },
@@ -454,6 +455,7 @@ fn http() -> Http {
                 server: "192.0.2.50:80".into(),
                 status: None,
                 total_ms: None,
+                connect_ms: None,
                 effect: "failed".into(),
                 cost_ms: None,
             },
@@ -472,6 +474,7 @@ fn video() -> Vec<Video> {
                 path: format!("/hls/seg_{i:03}.ts"),
                 asked: Some(at(asked)),
                 first_byte: (i != 9).then(|| at(asked + 6.0)),
+                last_byte: (i != 9).then(|| at(asked + slow)),
                 done: (i != 9).then(|| at(asked + slow)),
                 bytes: 512_000 + 1_024 * i as u64,
                 media_seconds: Some(2.0),
@@ -689,7 +692,10 @@ fn series() -> Series {
                     .collect(),
             })
             .collect(),
-        buffer: vec![curve("hls vm.example.net", "s", 0.2, |x| {
+        video: vec![curve("hls 192.0.2.10 /hls/index.m3u8", "bps", 1.0, |x| {
+            (1.0..28.0).contains(&x).then(|| if (13.0..14.0).contains(&x) { 0.0 } else { 2.1e6 + 4e5 * (x * 1.7).sin() })
+        })],
+        buffer: vec![curve("hls 192.0.2.10 /hls/index.m3u8", "s", 0.2, |x| {
             (x > 1.4).then(|| {
                 if (13.2..13.45).contains(&x) {
                     0.0
@@ -871,7 +877,8 @@ pub fn hostile() -> Report {
         anomaly.kind = bad();
         anomaly.detail = Some(bad());
     }
-    for curves in [&mut report.series.throughput, &mut report.series.delay, &mut report.series.delay_cdf, &mut report.series.buffer] {
+    let series = &mut report.series;
+    for curves in [&mut series.throughput, &mut series.delay, &mut series.delay_cdf, &mut series.buffer, &mut series.video] {
         for curve in curves {
             curve.name = bad();
         }

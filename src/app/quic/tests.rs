@@ -155,6 +155,38 @@ fn what_is_no_quic_is_refused() {
 
 proptest::proptest! {
     #[test]
+    fn a_hello_is_put_together_from_any_pieces_in_any_order(
+        cuts in proptest::collection::btree_set(1usize..240, 0..6),
+        order in proptest::collection::vec(proptest::num::u32::ANY, 7),
+        together in proptest::collection::vec(proptest::bool::ANY, 7),
+    ) {
+        let hello = hex(FRAME)[4..].to_vec();
+        let ends: Vec<usize> = [0].into_iter().chain(cuts).chain([hello.len()]).collect();
+        let mut frames: Vec<(u32, Vec<u8>)> = ends
+            .windows(2)
+            .zip(&order)
+            .map(|(w, order)| {
+                let (from, len) = ((w[0] as u16 | 0x4000).to_be_bytes(), ((w[1] - w[0]) as u16 | 0x4000).to_be_bytes());
+                (*order, [&[6][..], &from, &len, &hello[w[0]..w[1]]].concat())
+            })
+            .collect();
+        frames.sort();
+        // Frames in packets of their own or behind the one before.
+        let mut packets: Vec<Vec<u8>> = Vec::new();
+        for ((_, frame), together) in frames.into_iter().zip(together) {
+            match packets.last_mut().filter(|_| together) {
+                Some(packet) => packet.extend(frame),
+                None => packets.push(frame),
+            }
+        }
+        let datagrams: Vec<_> =
+            packets.into_iter().enumerate().map(|(n, frames)| (Side::Client, initial(&[7; 8], n as u32, &padded(frames)))).collect();
+        let found = run(&datagrams);
+        proptest::prop_assert_eq!(found.host(), Some("example.com"));
+        proptest::prop_assert_eq!(found.client.map(|c| c.alpn), Some(vec!["alpn".into()]));
+    }
+
+    #[test]
     fn any_datagram_is_survived(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let _ = run(&[(Side::Client, bytes.clone()), (Side::Client, [&hex("c000000001088394c8f03e51570800")[..], &bytes].concat())]);
     }

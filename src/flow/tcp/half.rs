@@ -17,6 +17,8 @@ pub(in crate::flow) struct Half {
     pub sent: i64,
     /// When a segment with payload, SYN or FIN was seen last.
     pub at: i64,
+    /// When its first segment was seen.
+    pub begun: i64,
     /// Segments with payload.
     pub data_segments: u64,
     /// Handshake round trip to this end in nanoseconds; negative if not measured.
@@ -55,6 +57,7 @@ impl Default for Half {
             una: 0,
             sent: 0,
             at: 0,
+            begun: 0,
             data_segments: 0,
             handshake_rtt: -1,
             flight: None,
@@ -92,8 +95,9 @@ pub(super) struct Rare {
 }
 
 impl Half {
-    pub fn begin(&mut self, seq: u32) {
+    pub fn begin(&mut self, seq: u32, at: i64) {
         self.seen = true;
+        self.begun = at;
         self.nxt = seq;
         self.sent = 0;
         self.acked &= i64::from(distance(seq, self.una)).abs() <= PLAUSIBLE;

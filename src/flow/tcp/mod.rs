@@ -98,7 +98,7 @@ impl Tcp {
             return self.reset(from, packet.at.0, tcp, shared, seen);
         }
         if !me.seen {
-            me.begin(tcp.seq);
+            me.begin(tcp.seq, packet.at.0);
         }
         let late_syn = syn && self.takes_late_syn(from, tcp.seq);
         let me = &mut self.sides[from.index()];

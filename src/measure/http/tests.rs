@@ -41,7 +41,7 @@ fn web(list: Vec<Exchange>) -> WebLedger {
 
 fn run(list: Vec<Exchange>, windows: &[Window]) -> Http {
     let web = web(list);
-    assemble(&web, &ClockMap::identity(), "client", &["192.0.2.50".parse().unwrap()], windows)
+    assemble(&web, &[], &ClockMap::identity(), "client", &["192.0.2.50".parse().unwrap()], windows)
 }
 
 #[test]
@@ -113,6 +113,33 @@ fn a_window_without_end_hits_all_that_was_open() {
 fn times_are_on_the_reference_clock() {
     let web = web(vec![exchange("/d", 900, 1650, 1700, None)]);
     let clock = ClockMap::constant(Nanos(5_000_000_000), None);
-    let http = assemble(&web, &clock, "client", &[], &[window(6000, Some(6500))]);
+    let http = assemble(&web, &[], &clock, "client", &[], &[window(6000, Some(6500))]);
     assert_eq!(http.hit[0].start, Some(Timestamp(5_900_000_000)));
+}
+
+#[test]
+fn a_connection_that_was_opened_for_a_request_is_part_of_it() {
+    let at = |t: i64| Timestamp(t * 1_000_000);
+    let opening =
+        |port, syn, last, answered: Option<i64>| Opening { key: key(port), syn: at(syn), last: at(last), answered: answered.map(at) };
+    let mut second = exchange("/second", 5000, 5010, 5020, None);
+    second.index = 1;
+    // A spare connection, on which something was asked later.
+    let mut spare = exchange("/spare", 3000, 3010, 3030, None);
+    spare.key = key(40_002);
+    let web = web(vec![exchange("/a", 2200, 2210, 2230, None), second, spare]);
+    let openings = [
+        // The ports were used before; the SYN of this connection came while the VM was away.
+        opening(40_000, 100, 200, Some(101)),
+        opening(40_000, 1200, 5020, Some(2190)),
+        // Nobody answered this one, and the client came again with another.
+        opening(40_001, 1100, 1400, None),
+        opening(40_002, 1150, 3100, Some(2000)),
+        // Given up before the VM went.
+        opening(40_003, 900, 990, None),
+    ];
+    let http = assemble(&web, &openings, &ClockMap::identity(), "client", &["192.0.2.50".parse().unwrap()], &[window(1000, Some(1500))]);
+    let rows: Vec<_> = http.hit.iter().map(|h| (h.request.as_str(), h.effect.as_str(), h.connect_ms, h.cost_ms, h.total_ms)).collect();
+    assert_eq!(rows, [("CONNECT-TCP :80", "retried", None, None, None), ("GET /a", "delayed", Some(1000.0), Some(1010.0), Some(1030.0)),]);
+    assert_eq!(http.overlapping_downtime, 2);
 }

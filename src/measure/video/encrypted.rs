@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Context;
+use super::rate;
 use super::session::{Kind, Piece, Session};
 use crate::app::tls::TlsConnection;
 use crate::app::video::arrivals::Arrivals;
@@ -91,12 +92,15 @@ fn session(client: IpAddr, host: Option<&str>, flows: &[Flow<'_>], context: &Con
             path: format!("{} connection to {}", f.over, f.key.server),
             asked: f.first.map(on),
             first_byte: f.arrivals.first().map(on),
+            last_byte: f.arrivals.last().map(on),
             done: f.arrivals.last().map(on),
             bytes: f.bytes,
             init: true,
             ..Piece::default()
         })
         .collect();
+    let parts: Vec<_> = flows.iter().flat_map(|f| rate::of_arrivals(f.arrivals, context.clock)).collect();
+    out.rate = rate::rate(&parts, context.origin);
     out.gaps = gaps(flows, context);
     out.why =
         Some(format!("It is encrypted ({}): requests and media times cannot be read, only pauses of the download are told.", largest.over));

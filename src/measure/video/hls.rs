@@ -223,6 +223,7 @@ pub(super) fn piece(fetch: &Fetch<'_>) -> Piece {
         path: fetch.target().shown().into_owned(),
         asked: Some(fetch.asked),
         first_byte: fetch.first_byte,
+        last_byte: fetch.last_byte,
         done: fetch.done(),
         bytes: fetch.exchange.response_body.bytes,
         status: fetch.exchange.status,

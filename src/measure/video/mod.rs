@@ -10,6 +10,7 @@ mod hls;
 mod p1203;
 pub mod playback;
 mod progressive;
+mod rate;
 mod rtp;
 mod session;
 mod supply;
@@ -27,6 +28,7 @@ use crate::model::{Curve, Video};
 
 pub use p1203::p1203;
 pub use playback::{Playback, PlaybackOptions, Supply};
+pub use rate::Rate;
 pub use session::{Kind, Piece, Session};
 
 /// What is known of the run, to read sessions.

@@ -1,4 +1,7 @@
 //! The input of ITU-T P.1203 in mode 0 (bit rates, codecs, stalls), in the JSON form of the reference software.
+//!
+//! Bias: a segment that holds picture and sound together (MPEG-TS) counts as picture; then there is no sound, which the software
+//! takes for perfect sound.
 
 use serde_json::{Value, json};
 
@@ -27,7 +30,8 @@ pub fn p1203(session: &Session) -> Result<Value, String> {
         let measured = piece.bytes as f64 * 8.0 / seconds;
         let bps = if session.kind == Kind::Progressive { piece.announced_bps.or(session.media_bps) } else { None }.unwrap_or(measured);
         if piece.audio {
-            sounds.push(json!({"bitrate": bps / 1e3, "codec": "aac", "duration": seconds, "start": sound_at}));
+            let codec = sound_codec(piece.codecs.as_deref().unwrap_or("")).ok_or("the codec of the sound is none that P.1203 knows")?;
+            sounds.push(json!({"bitrate": bps / 1e3, "codec": codec, "duration": seconds, "start": sound_at}));
             sound_at += seconds;
             continue;
         }
@@ -38,6 +42,10 @@ pub fn p1203(session: &Session) -> Result<Value, String> {
             "bitrate": bps / 1e3, "codec": codec, "duration": seconds, "fps": fps, "resolution": format!("{width}x{height}"), "start": at
         }));
         at += seconds;
+        if let Some((codec, bps)) = session.sound.as_ref().filter(|_| session.kind == Kind::Progressive) {
+            let codec = sound_codec(codec).ok_or("the codec of the sound is none that P.1203 knows")?;
+            sounds.push(json!({"bitrate": bps / 1e3, "codec": codec, "duration": seconds, "start": 0.0}));
+        }
     }
     if pictures.is_empty() {
         return Err("no segment was fetched whole".to_owned());
@@ -57,6 +65,19 @@ pub fn p1203(session: &Session) -> Result<Value, String> {
         "I23": {"stalling": stalls, "streamId": 42},
         "IGen": {"device": "pc", "displaySize": "1920x1080", "viewingDistance": "150cm"},
     }))
+}
+
+/// The reference software's name of a sound codec. Where nothing is announced, and for a bare `mp4a`, AAC-LC is assumed: the usual one.
+fn sound_codec(name: &str) -> Option<&'static str> {
+    let of = |n: &str| match n {
+        // RFC 6381: the object type after 40 is that of MPEG-4 audio; 6B and 69 are MP3, which P.1203 does not know.
+        "mp4a" | "mp4a.40.2" | "mp4a.67" => Some("aaclc"),
+        "mp4a.40.5" | "mp4a.40.29" => Some("heaac"),
+        "ac-3" | "mp4a.a5" => Some("ac3"),
+        ".mp2" | "mp4a.40.33" => Some("mp2"),
+        _ => None,
+    };
+    if name.is_empty() { Some("aaclc") } else { name.split(',').find_map(|n| of(n.trim().to_ascii_lowercase().as_str())) }
 }
 
 /// The reference software's name of a codec.

@@ -4,14 +4,14 @@
 //! [`PlaybackOptions::start_s`] of media are buffered (or all there is), stops when the buffer is empty and goes on when
 //! [`PlaybackOptions::resume_s`] are buffered. Bias: a real player that waits for more before it starts has fewer stalls.
 
-use crate::base::limits::BUFFER_POINTS;
+use crate::base::limits::{BUFFER_POINTS, PLAYER_SECONDS};
 use crate::base::time::{Nanos, Timestamp};
 
-/// How the modelled player behaves.
+/// How the modelled player behaves. The defaults are those of Chromium's `video` element as measured, for files and for segments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlaybackOptions {
     /// Seconds of media that must be buffered before playback starts. Browsers start with less than a second; hls.js and dash.js
-    /// as soon as the first segment is there; ExoPlayer with 1 s.
+    /// as soon as the first segment is there; ExoPlayer with 1 s, after a stall with 2 s.
     pub start_s: f64,
     /// Seconds of media that must be buffered before playback goes on after a stall.
     pub resume_s: f64,
@@ -19,6 +19,17 @@ pub struct PlaybackOptions {
     pub near_s: f64,
     /// Shorter stalls are not counted: nobody sees them, and the times are not known better.
     pub least_stall_s: f64,
+}
+
+impl PlaybackOptions {
+    /// An error that says which value cannot be, and what can.
+    pub fn check(&self) -> Result<(), String> {
+        let all = [("start", self.start_s), ("resume", self.resume_s), ("near_stall", self.near_s), ("least_stall", self.least_stall_s)];
+        match all.into_iter().find(|(_, s)| !(0.0..=PLAYER_SECONDS).contains(s)) {
+            Some((name, s)) => Err(format!("{name}: expected seconds from 0 to {PLAYER_SECONDS}, found {s}")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for PlaybackOptions {
@@ -316,6 +327,30 @@ mod tests {
         assert_eq!(play(&Supply::default(), &PlaybackOptions::default()), Playback::default());
         let near = play(&segments(&[0.0, 1.8, 3.8]), &PlaybackOptions::default());
         assert_eq!((near.near_stalls, near.stalls.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_player_that_waits_for_more_stalls_less_often_and_longer() {
+        let supply = segments(&[0.0, 2.5, 5.0, 7.5, 10.0]);
+        let eager = play(&supply, &PlaybackOptions::default());
+        let patient = play(&supply, &PlaybackOptions { start_s: 6.0, resume_s: 4.0, ..PlaybackOptions::default() });
+        assert_eq!((eager.start, eager.stalls.len()), (Some(s(0.0)), 4));
+        assert_eq!((patient.start, patient.stalls.len()), (Some(s(5.0)), 0));
+        let resumed = play(&supply, &PlaybackOptions { resume_s: 4.0, ..PlaybackOptions::default() });
+        assert_eq!(resumed.stalls, [(s(2.0), Some(s(5.0)))]);
+        let blind = play(&supply, &PlaybackOptions { least_stall_s: 0.6, ..PlaybackOptions::default() });
+        assert!(blind.stalls.is_empty());
+        let wary = play(&segments(&[0.0, 1.2, 3.0]), &PlaybackOptions { near_s: 1.0, ..PlaybackOptions::default() });
+        assert_eq!((wary.near_stalls, play(&segments(&[0.0, 1.2, 3.0]), &PlaybackOptions::default()).near_stalls), (1, 0));
+    }
+
+    #[test]
+    fn impossible_players_are_refused() {
+        assert_eq!(PlaybackOptions::default().check(), Ok(()));
+        for wrong in [-1.0, f64::NAN, f64::INFINITY, 601.0] {
+            let error = PlaybackOptions { resume_s: wrong, ..PlaybackOptions::default() }.check().unwrap_err();
+            assert!(error.starts_with("resume: expected seconds from 0 to 600"), "{error}");
+        }
     }
 
     proptest::proptest! {

@@ -4,6 +4,7 @@ use super::Context;
 use super::collect::{Fetch, Viewer};
 use super::hls::piece;
 use super::playback::Supply;
+use super::rate;
 use super::session::{Kind, Piece, Session};
 use super::supply::wanted;
 use crate::app::video::{Media, Mp4};
@@ -65,8 +66,14 @@ fn session(fetches: &[Fetch<'_>], viewer: &Viewer<'_>, context: &Context<'_>) ->
     let head = heads().find(|m| m.seconds.is_some());
     out.presentation_seconds = head.and_then(|m| m.seconds).or_else(|| heads().find_map(|m| m.index_seconds));
     out.media_bps = size.zip(out.presentation_seconds).map(|(b, s)| b as f64 * 8.0 / s);
+    out.sound = head.and_then(|m| m.track("soun")).and_then(|t| {
+        let bps = t.bytes as f64 * 8.0 / t.seconds()?;
+        (bps > 0.0).then(|| (t.codec.clone(), bps))
+    });
     out.pieces = fetches.iter().map(|f| row(f, head)).collect();
     out.bytes = out.pieces.iter().map(|p| p.bytes).sum();
+    let parts: Vec<_> = fetches.iter().flat_map(|f| rate::of_fetch(f, context.clock)).collect();
+    out.rate = rate::rate(&parts, context.origin);
     let (Some(seconds), Some(size)) = (out.presentation_seconds, size) else {
         out.why = Some(unknown(fetches, size.is_some()));
         return Some(out);

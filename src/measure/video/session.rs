@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::Rate;
 use super::playback::{Playback, PlaybackOptions, Supply, play};
 use crate::base::limits::VIDEO_SEGMENTS;
 use crate::base::time::Timestamp;
@@ -44,6 +45,8 @@ pub struct Piece {
     pub asked: Option<Timestamp>,
     /// First byte of the response.
     pub first_byte: Option<Timestamp>,
+    /// Last byte of the response that was seen, complete or not.
+    pub last_byte: Option<Timestamp>,
     /// Last byte of a complete response.
     pub done: Option<Timestamp>,
     /// Bytes of the body.
@@ -99,10 +102,14 @@ pub struct Session {
     pub bytes: u64,
     /// Quality switches.
     pub switches: u64,
+    /// Codec and bit rate of the sound of a film in one file.
+    pub sound: Option<(String, f64)>,
     /// Media by time.
     pub supply: Option<Supply>,
     /// What the player made of it.
     pub playback: Option<Playback>,
+    /// How fast its media came.
+    pub rate: Rate,
     /// Download gaps.
     pub gaps: Vec<(Timestamp, Timestamp)>,
     /// Why figures are not known; empty if they are.
@@ -130,8 +137,10 @@ impl Session {
             media_bps: None,
             bytes: 0,
             switches: 0,
+            sound: None,
             supply: None,
             playback: None,
+            rate: Rate::default(),
             gaps: Vec::new(),
             why: None,
             assumptions: Vec::new(),
@@ -144,6 +153,10 @@ impl Session {
         self.assumptions.push(format!(
             "The player starts with {} s of media buffered and goes on after a stall with {} s; it plays at normal speed, without pause or seek.",
             options.start_s, options.resume_s
+        ));
+        self.assumptions.push(format!(
+            "A buffer below {} s that does not run empty is a near-stall; stalls shorter than {} s are not counted.",
+            options.near_s, options.least_stall_s
         ));
         self.assumptions.push(if supply.even {
             "The bytes of the file hold its media evenly: constant bit rate.".to_owned()
@@ -168,8 +181,18 @@ impl Session {
     pub fn curve(&self, origin: Timestamp) -> Option<Curve> {
         let playback = self.playback.as_ref().filter(|p| !p.buffer.is_empty())?;
         let points = playback.buffer.iter().map(|(t, level)| ((*t - origin).seconds(), *level)).collect();
-        let name = format!("{} {} {}", self.kind.name(), self.client, self.path.as_deref().unwrap_or(""));
-        Some(Curve { name, unit: "s".to_owned(), window_ms: 0.0, points })
+        Some(Curve { name: self.name(), unit: "s".to_owned(), window_ms: 0.0, points })
+    }
+
+    /// Its name in curves.
+    fn name(&self) -> String {
+        format!("{} {} {}", self.kind.name(), self.client, self.path.as_deref().or(self.host.as_deref()).unwrap_or(""))
+    }
+
+    /// How fast its media came; without points where no byte of it came.
+    pub fn rate_curve(&self) -> Curve {
+        let rate = &self.rate;
+        Curve { name: self.name(), unit: "bps".to_owned(), window_ms: rate.window_s * 1e3, points: rate.points.clone() }
     }
 
     /// As the report shows it.
@@ -184,6 +207,7 @@ impl Session {
             path: p.path.clone(),
             asked: p.asked,
             first_byte: p.first_byte,
+            last_byte: p.last_byte,
             done: p.done,
             bytes: p.bytes,
             media_seconds: p.seconds,

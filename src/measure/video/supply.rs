@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Context;
 use super::collect::Fetch;
 use super::playback::Supply;
+use super::rate;
 use super::session::{Piece, Session};
 use crate::base::time::Timestamp;
 
@@ -12,6 +13,8 @@ use crate::base::time::Timestamp;
 /// known to end.
 pub(super) fn finish(session: &mut Session, fetches: &[&Fetch<'_>], end: Option<u64>, context: &Context<'_>) {
     session.bytes = session.pieces.iter().map(|p| p.bytes).sum();
+    let parts: Vec<_> = fetches.iter().flat_map(|f| rate::of_fetch(f, context.clock)).collect();
+    session.rate = rate::rate(&parts, context.origin);
     let picture = ladder(session.pieces.iter().filter(|p| !p.init && !p.audio));
     let sound = ladder(session.pieces.iter().filter(|p| !p.init && p.audio));
     let main = if picture.is_empty() { &sound } else { &picture };

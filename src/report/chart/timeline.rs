@@ -151,10 +151,7 @@ fn one(canvas: &mut Canvas<'_>, panel: &Panel<'_>, frame: Frame, x: Scale, bands
     let values = || panel.curves.iter().flat_map(|(c, _)| c.points.iter().map(|p| p.1)).filter(|v| v.is_finite());
     let most = values().fold(0.0, f64::max);
     let (divide, unit) = match panel.kind {
-        Kind::Rate if most >= 1e9 => (1e9, "Gbit/s"),
-        Kind::Rate if most >= 1e6 => (1e6, "Mbit/s"),
-        Kind::Rate if most >= 1e3 => (1e3, "kbit/s"),
-        Kind::Rate => (1.0, "bit/s"),
+        Kind::Rate => rate_unit(most),
         Kind::Delay => (1.0, "ms"),
         Kind::Loss => (1.0, words.t("unit.packets-per-window")),
     };
@@ -202,6 +199,16 @@ fn one(canvas: &mut Canvas<'_>, panel: &Panel<'_>, frame: Frame, x: Scale, bands
     }
     names(canvas, panel, frame, &unit, words);
     x_axis(canvas, frame, x, x_name, words);
+}
+
+/// The unit in which rates up to `most` bit/s are drawn, and how many bit/s it has.
+pub(super) fn rate_unit(most: f64) -> (f64, &'static str) {
+    match most {
+        _ if most >= 1e9 => (1e9, "Gbit/s"),
+        _ if most >= 1e6 => (1e6, "Mbit/s"),
+        _ if most >= 1e3 => (1e3, "kbit/s"),
+        _ => (1.0, "bit/s"),
+    }
 }
 
 /// The curves' names, right of the title and above the data.

@@ -7,7 +7,7 @@ use super::{Builder, Cell, Section, Table};
 use crate::base::interval::Interval;
 use crate::model::{Migration, Report};
 use crate::report::escape::shown;
-use crate::report::headline::{After, after, headline, open_windows};
+use crate::report::headline::{After, after, headline, open_windows, scenario};
 use crate::report::qos::headline_rows;
 use crate::report::words::Words;
 
@@ -47,12 +47,7 @@ pub(super) fn facts(report: &Report, words: Words) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     let mut add = |label: &str, value: String| facts.push((capital(&shown(label)), shown(&value).into_owned()));
     let run = &report.run;
-    let scenario = words.name("scenario", &run.scenario);
-    let mut said = format!("{scenario} ({})", words.name("source", &run.scenario_source));
-    if let Some(other) = run.scenario_inferred.as_deref().filter(|other| *other != run.scenario) {
-        said.push_str(&words.fill("doc.scenario-other", &[("other", &words.name("scenario", other))]));
-    }
-    add(words.t("doc.scenario"), said);
+    add(words.t("doc.scenario"), scenario(run, words));
     let mut vm: Vec<String> = report.vm.ips.iter().map(ToString::to_string).collect();
     vm.extend(report.vm.macs.iter().map(ToString::to_string));
     let vm = if vm.is_empty() { words.t("unknown").to_owned() } else { vm.join(", ") };

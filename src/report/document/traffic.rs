@@ -187,6 +187,7 @@ fn segments(video: &Video, n: usize, words: Words) -> Table {
             table.float(segment.media_seconds, Some(words.t("doc.no-duration")), words),
             match segment.status {
                 Some(status) if failed => Cell::bad(status.to_string()),
+                None if segment.done.is_some() => Cell::none(),
                 status => table.known(status, cut, words, |s| s.to_string()),
             },
             segment.variant.as_ref().map_or_else(Cell::none, Cell::text),

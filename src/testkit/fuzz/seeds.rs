@@ -143,7 +143,7 @@ pub(super) fn mp4() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn run_toml() -> Vec<Vec<u8>> {
-    let text = "name = \"x\"\nscenario = \"offline-video\"\nlink_bandwidth = \"1 Gbit/s\"\n[vm]\nmacs = [\"fa:16:3e:00:00:01\"]\nips = [\"192.0.2.50\"]\n[points]\nclient = \"a.pcap\"\nsource = [\"b.pcap\", \"c/d.pcap\"]\n[factors]\nram_mib = 2048\n";
+    let text = "name = \"x\"\nscenario = \"offline-video\"\nlink_bandwidth = \"1 Gbit/s\"\n[vm]\nmacs = [\"fa:16:3e:00:00:01\"]\nips = [\"192.0.2.50\"]\n[points]\nclient = \"a.pcap\"\nsource = [\"b.pcap\", \"c/d.pcap\"]\n[player]\nstart = 2\nnear_stall = 0.8\n[factors]\nram_mib = 2048\n";
     vec![text.into(), b"link_bandwidth = 1e9\n".to_vec()]
 }
 

@@ -29,7 +29,7 @@ pub(super) fn dash(input: &[u8]) {
     }
 }
 
-/// The first byte cuts the file in pieces and may leave one out.
+/// The first byte cuts the file in pieces and may leave one out. Where none is left out, the cut must not change what is found.
 pub(super) fn mp4(input: &[u8]) {
     let Some((how, bytes)) = input.split_first() else { return };
     let mut walk = Mp4Walk::at(0);
@@ -40,7 +40,12 @@ pub(super) fn mp4(input: &[u8]) {
             walk.bytes(piece);
         }
     }
-    walk.finish();
+    let found = walk.finish();
+    if how & 1 == 0 {
+        let mut whole = Mp4Walk::at(0);
+        whole.bytes(bytes);
+        assert_eq!(found, whole.finish(), "a cut changes what is found");
+    }
     mp4::looks_like_mp4(bytes);
     mp4::find_moov(bytes);
 }

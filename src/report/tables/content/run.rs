@@ -14,7 +14,8 @@ pub(super) fn runs(report: &Report) -> Sheet {
     s.text("tool_version", "version of the tool", [some(&report.tool.version)]);
     s.text("scenario", "no-video, offline-video, online-video or unknown", [some(&run.scenario)]);
     s.text("scenario_source", "given or inferred", [some(&run.scenario_source)]);
-    s.text("scenario_inferred", "what was inferred where another one was given", [run.scenario_inferred.clone()]);
+    s.text("scenario_inferred", "what was inferred where one was given", [run.scenario_inferred.clone()]);
+    s.text("scenario_why", "what the inferred scenario was told from", [run.scenario_why.clone()]);
     s.float("link_bandwidth_bps", "bandwidth of the link, if given", [run.link_bandwidth_bps]);
     let factors: Vec<String> = run.factors.iter().map(|(name, value)| format!("{name}={value}")).collect();
     s.text("factors", "factors of a study, as name=value; separated by semicolons", [Some(factors.join("; "))]);
@@ -109,20 +110,21 @@ pub(super) fn warnings(report: &Report) -> Sheet {
 
 pub(super) fn series(report: &Report) -> Sheet {
     let x = &report.series;
-    let kinds: [(&str, &[Curve]); 6] = [
+    let kinds: [(&str, &[Curve]); 7] = [
         ("throughput", &x.throughput),
         ("migration", &x.migration),
         ("delay", &x.delay),
         ("loss", &x.loss),
         ("delay_cdf", &x.delay_cdf),
         ("buffer", &x.buffer),
+        ("video", &x.video),
     ];
     let rows: Vec<(&str, &Curve, f64, f64)> = kinds
         .iter()
         .flat_map(|(kind, curves)| curves.iter().flat_map(move |c| c.points.iter().map(move |(x, y)| (*kind, c, *x, *y))))
         .collect();
     let mut s = Sheet::new("series", "a point of a curve", &report.run.name, rows.len());
-    s.text("kind", "throughput, migration, delay, loss, delay_cdf or buffer", rows.iter().map(|r| some(r.0)));
+    s.text("kind", "throughput, migration, delay, loss, delay_cdf, buffer or video", rows.iter().map(|r| some(r.0)));
     s.text("curve", "name of the curve", rows.iter().map(|r| some(&r.1.name)));
     s.float("x", "seconds from the start of the run; milliseconds of delay for delay_cdf", rows.iter().map(|r| Some(r.2)));
     s.float("y", "value in y_unit", rows.iter().map(|r| Some(r.3)));

@@ -35,12 +35,13 @@ pub(super) fn http(report: &Report) -> Sheet {
 pub(super) fn http_hits(report: &Report) -> Sheet {
     let rows = &report.http.hit;
     let mut s = Sheet::new("http_hits", "an HTTP exchange that the downtime hit", &report.run.name, rows.len());
-    s.time("start", "when the request began", rows.iter().map(|h| h.start));
+    s.time("start", "when the client began to ask", rows.iter().map(|h| h.start));
     s.text("request", "method and path, without query", rows.iter().map(|h| some(&h.request)));
     s.text("client", "client", rows.iter().map(|h| some(&h.client)));
     s.text("server", "server", rows.iter().map(|h| some(&h.server)));
     s.count("status", "status code", rows.iter().map(|h| h.status.map(u64::from)));
     s.float("total_ms", "total time", rows.iter().map(|h| h.total_ms));
+    s.float("connect_ms", "of that, until the connection was open", rows.iter().map(|h| h.connect_ms));
     s.text("effect", "delayed, failed or retried", rows.iter().map(|h| some(&h.effect)));
     s.float("cost_ms", "how much of its time fell into the downtime or its recovery", rows.iter().map(|h| h.cost_ms));
     s
@@ -81,7 +82,8 @@ pub(super) fn video_segments(report: &Report) -> Sheet {
     s.text("path", "path, without query", rows.iter().map(|r| some(&r.1.path)));
     s.time("asked", "request", rows.iter().map(|r| r.1.asked));
     s.time("first_byte", "first byte of the response", rows.iter().map(|r| r.1.first_byte));
-    s.time("done", "last byte of the response", rows.iter().map(|r| r.1.done));
+    s.time("last_byte", "last byte that was seen, also of a response that did not end", rows.iter().map(|r| r.1.last_byte));
+    s.time("done", "last byte of a response that came whole", rows.iter().map(|r| r.1.done));
     s.count("body_bytes", "bytes of the body", rows.iter().map(|r| Some(r.1.bytes)));
     s.float("media_s", "media seconds", rows.iter().map(|r| r.1.media_seconds));
     s.count("status", "status code", rows.iter().map(|r| r.1.status.map(u64::from)));
