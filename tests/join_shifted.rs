@@ -54,13 +54,22 @@ fn rewrite(from: &Path, to: &Path, clock: Wrong, origin: Timestamp) {
 }
 
 fn report(folder: &Path) -> Value {
-    let out = Command::new(env!("CARGO_BIN_EXE_lmpcap")).arg("analyze").arg(folder).args(["--format", "json", "-o", "-"]).output().unwrap();
+    report_with(folder, &[])
+}
+
+fn report_with(folder: &Path, options: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lmpcap"));
+    let out = command.arg("analyze").arg(folder).args(["--format", "json", "-o", "-"]).args(options).output().unwrap();
     assert!(out.status.success(), "{}: {}", folder.display(), String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap()
 }
 
 /// The run with client and destination on these clocks. The origin of all drifts is `origin`.
 fn shifted(folder: &Path, clocks: [Wrong; 2], origin: Timestamp) -> Value {
+    report(set_wrong(folder, clocks, origin).path())
+}
+
+fn set_wrong(folder: &Path, clocks: [Wrong; 2], origin: Timestamp) -> tempfile::TempDir {
     let out = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -72,7 +81,7 @@ fn shifted(folder: &Path, clocks: [Wrong; 2], origin: Timestamp) -> Value {
         };
         rewrite(&file, &out.path().join(format!("{stem}.pcap")), clock, origin);
     }
-    report(out.path())
+    out
 }
 
 /// Durations that must not depend on the clocks.
@@ -128,4 +137,36 @@ fn clocks_set_wrong_at_random_change_no_duration() {
             assert!(same, "{name}, seed {seed}, {what}: {x:?} became {y:?}");
         }
     }
+}
+
+#[test]
+fn every_form_of_the_clock_option_gives_the_same_durations() {
+    let Some(folder) = common::capture("none") else { return };
+    let estimated = report(&folder);
+    let second = Wrong { offset: -2500 * NS_PER_S / 1000, ppm: 0 };
+    let hundredth = Wrong { offset: NS_PER_S / 100, ppm: 0 };
+    let wrong = set_wrong(&folder, [second, hundredth], Timestamp(0));
+    let cases = [
+        (folder.as_path(), "trusted", ["trusted", "reference", "trusted"], [0, 0, 0]),
+        (wrong.path(), "client=+2.5s,destination=-10ms", ["given"; 3], [2_500_000_000, 0, -10_000_000]),
+    ];
+    for (run, how, methods, offsets) in cases {
+        let said = report_with(run, &["--clock", how]);
+        for ((point, method), offset) in said["points"].as_array().unwrap().iter().zip(methods).zip(offsets) {
+            let clock = &point["clock"];
+            assert_eq!((clock["method"].as_str(), clock["offset_ns"].as_i64()), (Some(method), Some(offset)), "{how}: {point:#}");
+            assert!(method == "reference" || clock["why"].is_string(), "{how}: {clock}");
+        }
+        for ((what, x), (_, y)) in durations(&estimated).iter().zip(&durations(&said)) {
+            let (Some(x), Some(y)) = (x, y) else { panic!("{how}: {what} is not known") };
+            assert!((x - y).abs() < 2.0, "{how}, {what}: {x} became {y}");
+        }
+    }
+    // Clocks that are said to agree and do not: bounds that contradict each other are told, and delays are absent.
+    let said = report_with(wrong.path(), &["--clock", "trusted"]);
+    let rows = said["qos"].as_array().unwrap();
+    assert!(rows.iter().all(|q| q["delay"]["method"] != "one-way" || q["delay"]["mean_ms"].as_f64().unwrap() >= 0.0));
+    let whole = rows.iter().find(|q| q["phase"] == "whole" && q["service"] == "icmp" && q["from"] == "client").unwrap();
+    assert_eq!(whole["delay"]["method"], "rtt");
+    assert!(whole["delay"]["why"].as_str().unwrap().contains("do not agree"), "{whole:#}");
 }

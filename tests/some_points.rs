@@ -125,3 +125,21 @@ fn nodes_alone_tell_the_vms_pause() {
         assert!(alone.get("downtime").is_none(), "{name}");
     }
 }
+
+#[test]
+fn a_dead_guest_gives_the_right_reasons() {
+    let Some(run) = common::capture("guest-dead") else { return };
+    let (all, _) = report(&run, &[]);
+    let row = |from: &str, service: &str| {
+        let rows = all["qos"].as_array().unwrap();
+        rows.iter().find(|q| q["phase"] == "after" && q["service"] == service && q["from"] == from).unwrap().clone()
+    };
+    // The VM sent nothing; the client did, and what it sent arrived.
+    let (to, from) = (row("client", "icmp"), row("vm", "icmp"));
+    assert_eq!((&from["packets"], &to["loss"]["lost"]), (&0.into(), &0.into()), "{from:#} {to:#}");
+    assert_eq!(from["loss"]["why"], "no packet was sent in this direction in this phase");
+    assert!(from["loss"]["percent"].is_null() && from["delay"]["mean_ms"].is_null());
+    let delay = &to["delay"];
+    let told = delay["mean_ms"].is_number() && delay["method"] == "one-way";
+    assert!(told || delay["why"].as_str().unwrap().contains("the clocks are known to"), "{delay:#}");
+}

@@ -49,8 +49,10 @@ pub fn slice(args: &Slice, signals: &Signals) -> Result<Exit> {
     let comment = format!("lmpcap {}: {run_name} around {}, all points on the reference clock", env!("CARGO_PKG_VERSION"), args.around);
     let (folder, name) = place(&args.output)?;
     let mut sliced = slice::Sliced::default();
+    let filter = args.input.filter.as_deref();
     let path = write_file(folder, name, |out| {
-        sliced = slice::slice(&points, from, to, &comment, pseudonyms.as_ref(), out).map_err(|e| io::Error::other(e.to_string()))?.1;
+        sliced =
+            slice::slice(&points, (from, to), filter, &comment, pseudonyms.as_ref(), out).map_err(|e| io::Error::other(e.to_string()))?.1;
         Ok(())
     })?;
     let frames: Vec<String> = points.iter().zip(&sliced.frames).map(|(p, n)| format!("{n} of {}", p.name)).collect();

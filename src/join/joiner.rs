@@ -15,7 +15,7 @@ use super::anchors::Anchors;
 use super::clock::Clocks;
 use super::clock_solve::{self, PointClock};
 use super::matcher::{Entry, Matcher, Met, Piece};
-use super::matcher_flows::{Ends, EndsBook, EndsId, FlowBook, FlowRecord, NO_ENDS, Peer, across};
+use super::matcher_flows::{Direction, Ends, EndsBook, EndsId, FlowBook, FlowRecord, NO_ENDS, Peer, across};
 use super::passage::{Passage, Passages, Proof};
 use super::sighting::{Batch, Sighting, flag, mix, piece_copy, piece_key};
 use crate::base::clock::ClockChoice;
@@ -454,7 +454,10 @@ impl<S: Passages> Joiner<S> {
 
     /// Whether a packet with these times may be the one that `point` saw at `at`.
     fn near(&self, point: usize, at: Timestamp) -> impl Fn(&Entry, &[Timestamp]) -> bool + use<S> {
-        let (groups, offsets) = (self.clocks.groups().to_vec(), self.clocks.offsets().to_vec());
+        // Copies: the table is borrowed while this is asked.
+        let (mut groups, mut offsets) = ([0usize; POINTS], [0i64; POINTS]);
+        groups[..self.points.len()].copy_from_slice(self.clocks.groups());
+        offsets[..self.points.len()].copy_from_slice(self.clocks.offsets());
         let here = at.0.saturating_add(offsets[point]);
         move |entry, times| {
             let other = usize::from(entry.first);
@@ -485,7 +488,8 @@ impl<S: Passages> Joiner<S> {
             sent: Timestamp(on_reference(first)),
             wire: entry.wire,
             flags: entry.flags,
-            vague: entry.vague,
+            // Equal packets that nothing tells apart may have met crosswise, even if the second came after the first had met.
+            vague: entry.vague || entry.is_one_of_many(),
             proof,
             place: (usize::from(entry.first), entry.place),
         };
@@ -541,11 +545,42 @@ impl<S: Passages> Joiner<S> {
             there.is_some_and(|r| r.dirs[peer.side(side).index()].seen.holds(entry.seq, entry.len))
         });
         let acknowledged = record.acknowledged(side, entry.seq.wrapping_add(entry.len));
+        // Where cuts differ, only the bytes tell; if not all that were seen there are remembered, nothing does.
+        let cut = |dir: &Direction| dir.recut || dir.piece != 0 && dir.widest > dir.piece;
+        let forgotten = cut(&record.dirs[side.index()])
+            && record.peers.iter().flatten().any(|peer| {
+                let there = self.points[usize::from(peer.point)].flows.peek(peer.flow);
+                there.is_none_or(|r| r.dirs[peer.side(side).index()].seen.full)
+            });
         if recut {
             self.counters.recut += 1;
+            self.learn_cut(entry);
             return Proof::Recut;
         }
-        if acknowledged { Proof::Arrived } else { Proof::None }
+        match acknowledged {
+            true => Proof::Arrived,
+            false if forgotten => Proof::Unknown,
+            false => Proof::None,
+        }
+    }
+
+    /// The smaller of the largest frames at two points is what the network between carries: offload glues at one of them only.
+    fn learn_cut(&mut self, entry: &Entry) {
+        let Some(record) = self.record(entry) else { return };
+        let (side, widest, peers) = (entry.side(), record.dirs[entry.side().index()].widest, record.peers);
+        let Some(flow) = entry.flow else { return };
+        for peer in peers.into_iter().flatten() {
+            let there = self.points[usize::from(peer.point)].flows.peek(peer.flow);
+            let size = there.map_or(0, |r| r.dirs[peer.side(side).index()].widest).min(widest);
+            if size < LEAST_PIECE {
+                continue;
+            }
+            for (point, flow, side) in [(usize::from(entry.first), flow, side), (usize::from(peer.point), peer.flow, peer.side(side))] {
+                if let Some(record) = self.points[point].flows.get(flow) {
+                    record.cut_into(side, size);
+                }
+            }
+        }
     }
 
     /// True if a lone packet of `point` could have been matched: its clock is related to another's, or there is nobody left to ask.

@@ -101,6 +101,11 @@ impl Entry {
         if self.flags & flag::SERVER != 0 { Side::Server } else { Side::Client }
     }
 
+    /// True if other packets looked the same, copy marks included.
+    pub fn is_one_of_many(&self) -> bool {
+        self.shared && self.copy == 0
+    }
+
     /// The `n`-th piece of its bytes, had they been cut into pieces of `size`.
     pub fn piece(&self, n: u32, size: u32) -> Piece {
         let at = n.saturating_mul(size).min(self.len);
@@ -315,6 +320,14 @@ impl Matcher {
         None
     }
 
+    /// True if packets were seen at both points with the same copy marks, many of them: other marks are other packets then, sent again or
+    /// repeated by the network.
+    fn keeps_numbers(&self, a: usize, b: usize) -> bool {
+        let [x, y] = [a * self.points + b, b * self.points + a].map(|i| self.renumbered[i]);
+        let (renumbered, kept) = (x.0.max(y.0), x.1.saturating_add(y.1));
+        kept >= RENUMBERED && kept > renumbered
+    }
+
     /// Looks for another lone packet with the key of `slot` and another copy mark, seen where this one was not, and makes them
     /// one: a router on the way renumbered it. To be asked before a lone packet is believed to be lost.
     pub fn reconcile(&mut self, slot: u32, near: impl Fn(&Entry, &[Timestamp]) -> bool) -> bool {
@@ -329,8 +342,9 @@ impl Matcher {
                 break;
             }
             let other = self.entries[at as usize];
-            if at != slot && other.seen & mine.seen == 0 && other.seen.is_power_of_two() && near(&other, self.times(at)) {
-                let point = usize::from(other.first);
+            let point = usize::from(other.first);
+            let open = mine.copy == 0 || other.copy == 0 || !self.keeps_numbers(usize::from(mine.first), point);
+            if open && at != slot && other.seen & mine.seen == 0 && other.seen.is_power_of_two() && near(&other, self.times(at)) {
                 self.times[slot as usize * self.points + point] = self.times[at as usize * self.points + point];
                 let entry = &mut self.entries[slot as usize];
                 entry.seen |= other.seen;

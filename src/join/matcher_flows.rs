@@ -14,7 +14,7 @@ use crate::base::time::{NS_PER_MS, Timestamp};
 use crate::flow::{FlowId, FlowKey};
 
 /// Disjoint byte ranges kept per direction: holes that are open at once.
-const RANGES: usize = 8;
+const RANGES: usize = 32;
 /// Ranges older than this behind the newest byte are forgotten, well before sequence numbers come round.
 const REACH: u32 = 1 << 30;
 
@@ -37,6 +37,12 @@ impl Ends {
     fn of(key: &FlowKey, from: Side) -> Self {
         let port = if matches!(key.proto, 6 | 17 | 132) { key.server.port } else { 0 };
         Self { proto: key.proto, src: key.end(from).ip, dst: key.end(from.other()).ip, port, from }
+    }
+
+    /// The other direction of the same conversations.
+    #[must_use]
+    pub fn turned(&self) -> Self {
+        Self { src: self.dst, dst: self.src, from: self.from.other(), ..*self }
     }
 }
 
@@ -186,6 +192,8 @@ pub struct Direction {
     pub widest: u32,
     /// Size of the pieces that offload cuts, once known.
     pub piece: u32,
+    /// Its bytes were found to be cut otherwise at another point.
+    pub recut: bool,
     /// Segment size that this side announced in its SYN.
     pub mss: u16,
     /// Highest acknowledgment number that this side sent.
@@ -247,7 +255,7 @@ impl FlowRecord {
         if !s.has(flag::RANGE) {
             return s.len;
         }
-        let limit = u32::from(self.dirs[1 - side].mss);
+        let limit = self.limit();
         let options = if self.stamps { 12 } else { 0 };
         let dir = &mut self.dirs[side];
         dir.seen.add(s.seq, s.len);
@@ -262,6 +270,23 @@ impl FlowRecord {
             dir.piece = limit - options;
         }
         if dir.piece == 0 { s.len } else { dir.piece }
+    }
+
+    /// The most that a segment can hold, options included; 0 if unknown. Each side announces what its own link carries, so neither sends more than
+    /// the smaller of both (RFC 9293 3.7.1).
+    fn limit(&self) -> u32 {
+        let [a, b] = [&self.dirs[0], &self.dirs[1]].map(|d| u32::from(d.mss));
+        if a == 0 || b == 0 { a.max(b) } else { a.min(b) }
+    }
+
+    /// Learns that the bytes of `side` are cut into pieces of `size` on the way: a path may carry less than the ends announced.
+    pub fn cut_into(&mut self, side: Side, size: u32) {
+        let limit = self.limit();
+        let dir = &mut self.dirs[side.index()];
+        dir.recut = true;
+        if limit == 0 || size <= limit {
+            dir.piece = size;
+        }
     }
 
     /// True if bytes of `side` that were sent at `at` were sent again, or may have been.
@@ -395,8 +420,8 @@ mod tests {
     #[test]
     fn ranges_keep_the_newest_and_say_when_full() {
         let mut ranges = Ranges::default();
-        (0..20u32).for_each(|i| ranges.add(i * 10, 5));
-        assert!(ranges.full && ranges.holds(190, 5) && !ranges.holds(0, 5));
+        (0..50u32).for_each(|i| ranges.add(i * 10, 5));
+        assert!(ranges.full && ranges.holds(490, 5) && !ranges.holds(0, 5));
         let mut long = Ranges::default();
         (0..40_000u32).for_each(|i| long.add(i.wrapping_mul(1 << 17), 1 << 17));
         assert!(long.holds(40_000u32.wrapping_mul(1 << 17).wrapping_sub(1000), 1000) && !long.full);

@@ -17,7 +17,8 @@ pub enum Proof {
     Unanswered,
     /// Its bytes were seen at the other point, cut differently: it arrived, but which frame it was is unknown.
     Recut,
-    /// The table was full, or the clocks were not yet related: nothing can be said of where else it was seen.
+    /// The table was full, the clocks were not yet related, or its bytes were cut otherwise and are not all remembered: nothing can be said
+    /// of where else it was seen.
     Unknown,
 }
 

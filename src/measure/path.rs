@@ -12,8 +12,10 @@ pub mod figures;
 pub mod pair;
 pub mod stay;
 
+use std::collections::VecDeque;
+
 use crate::base::role::Role;
-use crate::base::time::Timestamp;
+use crate::base::time::{NS_PER_S, Nanos, Timestamp};
 use crate::join::sighting::flag;
 use crate::join::{Passage, Passages, Proof};
 use crate::measure::window::Width;
@@ -29,6 +31,9 @@ const FINE_PAIRS: usize = 32;
 const PAIR_WINDOWS: (usize, usize) = (512, 32);
 /// Packets of one direction that only one point saw and of which it is open whether the other was capturing yet, or still.
 const EDGE: usize = 8192;
+/// Packets overtake each other by less than this. What was sent this soon after the first common packet may have arrived before the other
+/// capture began, although that one, sent earlier, arrived after; likewise at the end.
+const OVERTAKE: Nanos = Nanos(NS_PER_S);
 
 /// What a count's packets have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +83,10 @@ pub struct Path {
     tail: Vec<Edge>,
     /// Lone packets earlier than the first one that was, or between two that were seen at different points.
     between: Vec<Edge>,
+    /// Lone packets between common ones, sent less than [`OVERTAKE`] after the first of them.
+    opening: Vec<Edge>,
+    /// Lone packets between common ones, until common ones that were sent [`OVERTAKE`] later have arrived.
+    settling: VecDeque<Edge>,
     /// Points that saw the last packet that was seen elsewhere too.
     last_seen: u16,
     /// When the last packet was sent that was seen at other points than the one before it.
@@ -127,10 +136,38 @@ impl PathMeter {
     pub fn heap_bytes(&self) -> usize {
         let path = |p: &Path| {
             p.counts.capacity() * size_of::<Count>()
-                + (p.between.capacity() + p.tail.capacity()) * size_of::<Edge>()
+                + (p.between.capacity() + p.tail.capacity() + p.opening.capacity() + p.settling.capacity()) * size_of::<Edge>()
                 + p.pairs.iter().map(PairMeter::heap_bytes).sum::<usize>()
         };
         self.paths.iter().map(path).sum()
+    }
+
+    /// Counts what was sent between common packets, once that is sure; near the beginning it never is.
+    fn settle(&mut self, path: usize, edge: Edge) {
+        let of = &mut self.paths[path];
+        if of.common.is_some_and(|(first, _)| edge.sent < first + OVERTAKE) {
+            if of.opening.len() < EDGE {
+                of.opening.push(edge);
+            } else {
+                of.edge_full += 1;
+            }
+            return;
+        }
+        of.settling.push_back(edge);
+        self.flush(path);
+    }
+
+    /// Counts those that have settled.
+    #[inline]
+    fn flush(&mut self, path: usize) {
+        while let Some(edge) = self.paths[path].settling.front().copied() {
+            let of = &mut self.paths[path];
+            if of.settling.len() <= EDGE && of.common.is_none_or(|(_, last)| edge.sent + OVERTAKE > last) {
+                return;
+            }
+            of.settling.pop_front();
+            self.count(path, edge.sent, edge.kind);
+        }
     }
 
     fn count(&mut self, path: usize, sent: Timestamp, kind: Kind) {
@@ -229,7 +266,7 @@ impl Passages for PathMeter {
             let path = &mut self.paths[at];
             let inside = path.common.is_some_and(|(first, last)| first <= p.sent && p.sent <= last);
             if inside && path.moved.is_none_or(|moved| p.sent > moved) {
-                return self.count(at, p.sent, kind);
+                return self.settle(at, Edge { sent: p.sent, kind });
             }
             let list = if inside { &mut path.between } else { &mut path.tail };
             if list.len() < EDGE {
@@ -250,7 +287,7 @@ impl Passages for PathMeter {
                 if edge.sent > common.1 {
                     path.tail.push(edge);
                 } else if before.is_some() && edge.sent >= common.0 && last_seen & p.seen & !edge.kind.seen != 0 {
-                    self.count(at, edge.sent, edge.kind);
+                    self.settle(at, edge);
                 } else if path.between.len() < EDGE {
                     path.between.push(edge);
                 } else {
@@ -264,6 +301,7 @@ impl Passages for PathMeter {
             path.moved = path.moved.max(Some(p.sent));
         }
         path.last_seen = p.seen;
+        self.flush(at);
         self.count(at, p.sent, kind);
         if p.vague || p.seen.is_power_of_two() {
             return;

@@ -112,6 +112,9 @@ pub fn delay_of(histogram: &Histogram, method: &str, uncertainty: Option<Nanos>)
     }
 }
 
+/// Why a direction without packets has no loss.
+pub const NOTHING_SENT: &str = "no packet was sent in this direction in this phase";
+
 /// Round trips from the points to the far end and back.
 pub fn round_trips(parts: &[Part<'_>], phases: &Phases, phase: Phase) -> Histogram {
     let mut sum = Histogram::new();
@@ -180,7 +183,8 @@ pub fn loss_at_one_point(parts: &[Part<'_>], phases: &Phases, phase: Phase, prot
         loss.why = Some("segments sent again over segments: a sender that repeats without need makes it too high".to_owned());
         return loss;
     }
-    loss.why = Some("one point alone cannot tell loss of this protocol".to_owned());
+    let why = if mine.packets == 0 { NOTHING_SENT } else { "one point alone cannot tell loss of this protocol" };
+    loss.why = Some(why.to_owned());
     loss
 }
 

@@ -23,7 +23,7 @@ const SLACK: Nanos = Nanos(2 * NS_PER_S);
 /// What to cut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Around {
-    /// The downtime of the first migration that has one.
+    /// The downtime of the first migration that has one; in a run without a migration, what the client saw.
     Downtime,
     /// The first migration as a whole.
     Migration,
@@ -71,10 +71,10 @@ pub fn window(report: &Report, around: Around, margin: Nanos) -> Result<(Timesta
     let found = match around {
         Around::Moment(at) => Some((at, at)),
         Around::Migration => report.migrations.iter().find_map(|m| Some((m.start?, m.end.or(report.run.end)?))),
-        Around::Downtime => report.migrations.iter().find_map(|m| of_downtime(&m.downtime)),
+        Around::Downtime => report.downtimes().find_map(|(_, d)| of_downtime(d)),
     };
     let (from, to) = found.ok_or_else(|| {
-        let reason = report.migrations.first().and_then(|m| m.downtime.vm.why.clone());
+        let reason = report.downtimes().next().and_then(|(id, d)| if id == 0 { d.network.why.clone() } else { d.vm.why.clone() });
         let what = match around {
             Around::Downtime => "the report holds no downtime to cut around",
             _ => "the report holds no migration to cut around",
@@ -109,7 +109,7 @@ pub fn points(report: &Report, clocks: Option<&[ClockMap]>) -> Vec<SlicePoint> {
             }
         })
         .collect();
-    for evidence in report.migrations.iter().flat_map(|m| &m.downtime.evidence) {
+    for evidence in report.downtimes().flat_map(|(_, d)| &d.evidence) {
         let place = points.iter_mut().find_map(|p| {
             let file = p.paths.iter().position(|path| path.to_string_lossy() == evidence.file)?;
             Some((p, file as u16))
@@ -173,12 +173,12 @@ impl Reader<'_> {
     }
 }
 
-/// Writes the frames of `points` between `from` and `to` (reference clock, both included) in order of time, with `comment` on the section.
-/// With `pseudonyms` addresses are replaced and what packets carry is cut off; the lengths on the wire stay.
+/// Writes the frames of `points` between `from` and `to` (reference clock, both included) that `filter` (BPF) lets through, in order of time,
+/// with `comment` on the section. With `pseudonyms` addresses are replaced and what packets carry is cut off; the lengths on the wire stay.
 pub fn slice<W: Write>(
     points: &[SlicePoint],
-    from: Timestamp,
-    to: Timestamp,
+    (from, to): (Timestamp, Timestamp),
+    filter: Option<&str>,
     comment: &str,
     pseudonyms: Option<&Pseudonyms>,
     out: W,
@@ -187,7 +187,8 @@ pub fn slice<W: Write>(
     let failed = |e: io::Error| Error::new(format!("cannot write the slice: {e}"));
     let mut readers = Vec::with_capacity(points.len());
     for (index, point) in points.iter().enumerate() {
-        let source = open_point(&point.paths, &OpenOptions::default())?;
+        let options = OpenOptions { filter: filter.map(str::to_owned), ..OpenOptions::default() };
+        let source = open_point(&point.paths, &options)?;
         let mut reader = Reader {
             point,
             index,

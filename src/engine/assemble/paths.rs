@@ -77,12 +77,17 @@ pub(super) fn fill(
         let loss = figures.loss(from, to, wanted, within);
         if loss.percent.is_some() {
             row.loss = loss;
+        } else if row.loss.percent.is_none() && row.packets > 0 {
+            row.loss.why = loss.why;
         }
         let delay = figures.delay(from, to, wanted, within);
         if delay.mean_ms.is_some() {
             row.delay = delay;
-        } else if row.delay.why.is_none() {
+        } else if row.delay.mean_ms.is_some() {
             row.delay.why = delay.why.map(|why| format!("round trip in place of the one-way delay: {why}"));
+        } else if row.packets > 0 {
+            // Neither: what keeps the one-way delay back is the reason, not that nobody answered.
+            row.delay.why = delay.why.map(|why| format!("no round trip was completed in this phase, and {why}"));
         }
         let jitter = figures.jitter(from, to, wanted, within);
         if jitter.mean_ms.is_some() {

@@ -234,7 +234,10 @@ fn network(
     {
         // All that is certain is that the VM could not send while it stood still.
         let estimate = if wanted - over > IDLE { pause.estimate } else { gap };
-        window.ms = Some(Interval::new(pause.lower.min(gap), estimate, gap));
+        let least = pause.lower.min(gap);
+        window.ms = Some(Interval::new(least, estimate, gap));
+        let (start, end) = (around(view, silence.start.at), around(view, silence.end.at));
+        window.end = Some(Interval { lower: end.lower.min(start.lower + Nanos((least * 1e6) as i64)), ..end });
         why.push(format!(
             "nothing was asked of the VM for {:.1} ms after the pause: the network may have been back by then",
             (wanted - over).ms()

@@ -52,7 +52,7 @@ pub struct Fates {
     pub ambiguous: u64,
     /// Outside the time that both captures cover.
     pub outside: u64,
-    /// Left the full table before they could be judged.
+    /// Left the full table before they could be judged, or were cut otherwise and too long ago.
     pub unknown: u64,
     /// Too big for a link on the way; the sender was told and sent smaller ones.
     pub refused: u64,
@@ -74,6 +74,9 @@ impl Fates {
         self.delivered + self.lost + self.misdelivered + self.not_captured
     }
 }
+
+/// Sets of points, and the least and greatest delay between them.
+type Extremes = Option<((u16, u16), (i64, i64))>;
 
 /// All that is needed to answer.
 pub struct Figures<'a> {
@@ -111,10 +114,10 @@ impl<'a> Figures<'a> {
     fn find_misses(&mut self) {
         let mut misses = std::mem::take(&mut self.misses);
         for (_, path) in self.paths() {
-            for count in &path.counts {
-                let at = self.meter.width.middle(count.window);
+            let inside = path.counts.iter().map(|c| (self.meter.width.middle(c.window), c.kind));
+            for (at, kind) in inside.chain(path.opening.iter().chain(&path.settling).map(|e| (e.sent, e.kind))) {
                 for (p, list) in misses.iter_mut().enumerate() {
-                    if self.missed(path, &count.kind, p) {
+                    if self.missed(path, &kind, p) {
                         list.push(at);
                     }
                 }
@@ -180,7 +183,14 @@ impl<'a> Figures<'a> {
         let common: HashSet<&Ends> = self.paths().filter(|(_, path)| joint(path)).map(|(ends, _)| ends).collect();
         for (ends, path) in self.paths().filter(|(ends, _)| wanted(ends)) {
             let both = common.contains(ends);
-            let edges = path.between.iter().chain(&path.tail).map(|e| (e.sent, Nanos(0), e.kind, 1, true));
+            let mut known = Extremes::default();
+            let edges = path
+                .between
+                .iter()
+                .chain(&path.tail)
+                .chain(&path.opening)
+                .chain(&path.settling)
+                .map(|e| (e.sent, Nanos(0), e.kind, 1, true));
             let inside = path.counts.iter().map(|c| (self.meter.width.middle(c.window), half, c.kind, c.packets, false));
             for (at, half, kind, n, edge) in inside.chain(edges).filter(|(at, ..)| within(*at)) {
                 if kind.seen & (all_from | all_to) == 0 {
@@ -192,7 +202,7 @@ impl<'a> Figures<'a> {
                 }
                 fates.retransmitted += if kind.again { n } else { 0 };
                 fates.copies += if kind.ambiguous { n } else { 0 };
-                *self.fate(&mut fates, path, (from, to), (at, half), &kind, edge) += n;
+                *self.fate(&mut fates, (path, &mut known), (from, to), (at, half), &kind, edge) += n;
             }
             fates.outside += path.edge_full;
             fates.reordered +=
@@ -211,7 +221,7 @@ impl<'a> Figures<'a> {
     fn fate<'f>(
         &self,
         fates: &'f mut Fates,
-        path: &Path,
+        (path, known): (&Path, &mut Extremes),
         (from, to): (End, End),
         (at, half): (Timestamp, Nanos),
         kind: &Kind,
@@ -225,6 +235,9 @@ impl<'a> Figures<'a> {
             if kind.proof == Proof::Recut {
                 // Counted as it was cut at the sender.
                 return &mut fates.recut;
+            }
+            if kind.proof == Proof::Unknown {
+                return &mut fates.unknown;
             }
             let covered = self.points(from, at).1 && self.covers(self.points(from, at).0, (at, 0), (at, 0));
             return if covered { &mut fates.not_captured } else { &mut fates.outside };
@@ -248,7 +261,10 @@ impl<'a> Figures<'a> {
         }
         // Between two packets that arrived at one point that point was capturing.
         if edge || !kind.seen.is_power_of_two() {
-            let (soonest, latest) = self.extremes(path, source, target);
+            let (soonest, latest) = match known {
+                Some((key, found)) if *key == (source, target) => *found,
+                _ => known.insert(((source, target), self.extremes(path, source, target))).1,
+            };
             // While the VM is on its way its packets may go to either node: both must have been captured.
             let each = if to == End::Vm && self.stays.at(at) == Home::Away { target } else { 0 };
             let all = (0..16).map(|p| 1 << p).filter(|bit| each & bit != 0).all(|bit| self.covers(bit, (at, soonest), (at, latest)));
@@ -312,7 +328,7 @@ impl<'a> Figures<'a> {
         loss.not_captured = Some(f.not_captured);
         if f.unknown > 0 {
             loss.why = Some(format!(
-                "{} packets left the full table before they could be judged: they are counted neither as lost nor as delivered",
+                "{} packets could not be judged (the table was full, or they were cut otherwise at the other end): they are counted neither as lost nor as delivered",
                 f.unknown
             ));
         }
@@ -353,7 +369,7 @@ impl<'a> Figures<'a> {
     pub fn delay(&self, from: End, to: End, wanted: impl Fn(&Ends) -> bool, within: impl Fn(Timestamp) -> bool) -> Delay {
         let mut sum = Histogram::new();
         let (mut unsure, mut unknown) = (Nanos(0), None);
-        self.measured((from, to), wanted, |m, backwards, here| {
+        self.measured((from, to), &wanted, |m, backwards, here| {
             let delays = m.delays((self.map(m.x), self.map(m.y)), backwards, |t| here(t) && within(t));
             if delays.is_empty() {
                 return;
@@ -375,7 +391,16 @@ impl<'a> Figures<'a> {
         if let Some(why) = unknown {
             return Delay { uncertainty_ms: None, ..absent(format!("one-way delay is not known: {why}")) };
         }
-        let least = sum.min().unwrap_or(0);
+        // Clocks that are wrong by the same amount make one direction impossible and the other merely slow.
+        let mut back = Histogram::new();
+        self.measured(
+            (to, from),
+            |e| wanted(&e.turned()),
+            |m, backwards, here| {
+                back.merge(&m.delays((self.map(m.x), self.map(m.y)), backwards, here));
+            },
+        );
+        let least = sum.min().unwrap_or(0).min(back.min().unwrap_or(0));
         if least < -(unsure.0 + BACKWARDS) {
             return absent(format!("packets arrive up to {:.3} ms before they were sent: the clocks do not agree", -Nanos(least).ms()));
         }

@@ -45,7 +45,7 @@ fn points_are_merged_on_the_reference_clock_with_comments() {
         comments: HashMap::from([((0, comment.0), comment.1.to_owned())]),
     };
     let points = [point("client", &a, 0, (3, "first packet after")), point("source", &b, -3600 * s, (1, "last frame"))];
-    let (bytes, sliced) = slice(&points, Timestamp(5 * s), Timestamp(6 * s), "around the downtime", None, Vec::new()).unwrap();
+    let (bytes, sliced) = slice(&points, (Timestamp(5 * s), Timestamp(6 * s)), None, "around the downtime", None, Vec::new()).unwrap();
     assert_eq!(sliced, Sliced { frames: vec![2, 2], comments: 2 });
     let text = String::from_utf8_lossy(&bytes);
     for wanted in ["around the downtime", "first packet after", "last frame"] {
@@ -113,7 +113,7 @@ proptest! {
             points.push(SlicePoint { name: name.to_owned(), paths: vec![path], clock: ClockMap::identity(), comments: HashMap::new() });
         }
         let (start, end) = (from * 1_000_000, (from + len) * 1_000_000);
-        let (bytes, _) = slice(&points, Timestamp(start), Timestamp(end), "", None, Vec::new()).unwrap();
+        let (bytes, _) = slice(&points, (Timestamp(start), Timestamp(end)), None, "", None, Vec::new()).unwrap();
         let (frames, _) = read_back(&bytes, dir.path());
         let mut wanted: Vec<i64> = ms(&a).into_iter().chain(ms(&b)).filter(|t| (start..=end).contains(t)).collect();
         wanted.sort_unstable();

@@ -18,7 +18,9 @@ pub(super) fn section(b: &mut Builder<'_>) -> Option<Section> {
         b.figure(&mut section, &format!("passes-{}", i + 1));
         section.table(passes(migration, i + 1, words));
         section.table(phases(migration, i + 1, words));
-        section.table(volume(migration, i + 1, words));
+        if migration.detected_by != Migration::ANNOUNCED {
+            section.table(volume(migration, i + 1, words));
+        }
     }
     (!report.migrations.is_empty()).then_some(section)
 }
@@ -55,6 +57,12 @@ fn result(migration: &Migration, n: usize, words: Words) -> Table {
         let note = migration.why_not_decoded.as_deref().map(|why| table.note(&words.not_decoded(why)));
         Cell::bad(words.t("doc.read-partly")).noted(note)
     };
+    if migration.detected_by == Migration::ANNOUNCED {
+        // Nothing of its stream was captured: rows of unknowns would tell nothing.
+        table.row(vec![Cell::label(words.t("outcome")), outcome]);
+        table.row(vec![Cell::label(words.t("doc.detected-by")), Cell::text(words.name("detected", &migration.detected_by))]);
+        return table;
+    }
     let rows = [
         ("outcome", outcome),
         ("doc.hypervisor", Cell::text(words.name("hypervisor", &migration.hypervisor))),

@@ -115,7 +115,7 @@ pub(super) fn tiles(report: &Report, words: Words) -> Vec<Tile> {
                 words.t(key).to_owned()
             }
         };
-        tiles.push(interval(label("total-time"), migration.total_ms.as_ref(), None, words));
+        tiles.push(interval(label("total-time"), migration.total_ms.as_ref(), migration.why_not_decoded.as_deref(), words));
         tiles.push(interval(label("downtime.vm"), downtime.vm.ms.as_ref(), downtime.vm.why.as_deref(), words));
         let mut network = interval(label("downtime.network"), downtime.network.ms.as_ref(), downtime.network.why.as_deref(), words);
         if after(migration) == After::Never {

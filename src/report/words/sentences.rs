@@ -33,6 +33,8 @@ const SENTENCES: &[(&str, &str)] = &[
     ("It is encrypted (TLS): requests and media times cannot be read, only pauses of the download are told.", "Terenkripsi (TLS): permintaan dan waktu media tidak dapat dibaca, hanya jeda unduhan yang dapat diketahui."),
     ("announced itself at the end of the migration", "mengumumkan diri pada akhir migrasi"),
     ("fewer than two delays in this phase", "kurang dari dua delay dalam fase ini"),
+    ("no packet was sent in this direction in this phase", "tidak ada paket yang dikirim ke arah ini dalam fase ini"),
+    ("no round trip was completed in this phase, and the clocks are known to ± {} ms only, more than the one-way delay of {} ms", "tidak ada perjalanan bolak-balik yang selesai dalam fase ini, dan jam hanya diketahui sampai ± {} ms, lebih besar daripada delay satu arah {} ms"),
     ("no packet allowed a measurement in this phase", "tidak ada paket yang dapat diukur dalam fase ini"),
     ("no migration stream was captured", "tidak ada aliran migrasi yang terekam"),
     ("no migration stream was captured: that the VM moved is told from its announcement (RARP)", "tidak ada aliran migrasi yang terekam: perpindahan VM diketahui dari pengumumannya (RARP)"),
