@@ -49,7 +49,7 @@ fn chart(section: &mut Section, id: &str, caption: &'static str, b: &Builder<'_>
     let first = ends(|curve| curve.points.first().map(|p| p.0)).into_iter().reduce(f64::min);
     let last = ends(|curve| curve.points.last().map(|p| p.0)).into_iter().reduce(f64::max);
     let (Some(first), Some(last)) = (first, last) else { return };
-    let range = (first.max(-BEFORE).min(-1.0).floor(), last.clamp(1.0, AFTER).ceil());
+    let range = (first.clamp(-BEFORE, -1.0).floor(), last.clamp(1.0, AFTER).ceil());
     let most = groups.iter().flat_map(|(_, curves)| curves).flat_map(|c| &c.points).map(|p| p.1).fold(0.0, f64::max);
     let (divide, unit) = unit(most);
     let n: usize = groups.iter().map(|(_, curves)| curves.len()).sum();
