@@ -38,6 +38,8 @@ pub struct Options {
     pub method: Method,
     /// Paths that are members of archives.
     pub members: Members,
+    /// Cores that the run may use; `None` for all. A point is read in three threads where there are more cores than points.
+    pub cores: Option<usize>,
     /// Bytes of input read so far: for a progress bar.
     pub read: Arc<AtomicU64>,
     /// Set to stop early: the run then ends with an error.
@@ -52,6 +54,7 @@ impl Default for Options {
             scale: (grade::SCALES[0].scale)(),
             method: Method::default(),
             members: Members::default(),
+            cores: None,
             read: Arc::default(),
             stop: Arc::default(),
         }
@@ -69,7 +72,8 @@ struct Read {
 fn read_points(run: &RunSpec, options: &Options, hints: &[Hint]) -> Result<Read> {
     let several = run.points.len() > 1;
     // Where each core has a point to itself already, more threads only cost.
-    let helped = thread::available_parallelism().is_ok_and(|cores| cores.get() > run.points.len());
+    let cores = options.cores.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let helped = cores > run.points.len();
     let roles: Vec<Role> = run.points.iter().map(|p| p.role).collect();
     let (results, joined) = thread::scope(|scope| {
         let mut inboxes = Vec::new();

@@ -183,7 +183,9 @@ fn one(job: Job, shared: &Shared<'_>) -> Result<()> {
             return Ok(());
         }
         Ok((spec, key)) => {
-            let options = Options { members, read: Arc::clone(&read), stop: Arc::clone(&shared.stop), ..shared.options.clone() };
+            // Runs side by side keep the cores busy by themselves.
+            let options =
+                Options { cores: Some(1), members, read: Arc::clone(&read), stop: Arc::clone(&shared.stop), ..shared.options.clone() };
             Record::new(&id, key, analyze(spec, &options))
         }
     };
