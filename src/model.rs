@@ -904,8 +904,18 @@ pub struct Control {
     pub to: String,
     /// What, as a short fixed name.
     pub what: String,
-    /// More.
+    /// More: of an API call its method and path, what its bodies say, its answer.
     pub detail: String,
+    /// `api`, `rpc` (messages of the cloud's services), `libvirt`, `stream`, `downtime` or `announcement`.
+    pub kind: String,
+    /// Who called by name, where a token check in the capture told it.
+    pub user: Option<String>,
+    /// Id of this request, as its answer gave it (`req-…`).
+    pub request_id: Option<String>,
+    /// Id of the request that it belongs to: that of the first call of a chain.
+    pub chain: Option<String>,
+    /// `ok`, `failed` or `unanswered`; `null` for what has no answer.
+    pub outcome: Option<String>,
     /// How long it took, if it is a call with a reply.
     pub ms: Option<f64>,
     /// Role of the point.

@@ -9,6 +9,7 @@ pub mod http;
 pub mod libvirt;
 pub mod migration;
 pub mod nbd;
+pub mod openstack;
 pub mod quic;
 pub mod recognised;
 pub mod services;

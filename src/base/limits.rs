@@ -182,6 +182,8 @@ pub const MIGRATION_BURSTS: usize = 4096;
 pub const LIBVIRT_CALLS: usize = 64;
 /// Bytes kept of a libvirt message: an address or an error stands behind a cookie of a few KiB of XML.
 pub const LIBVIRT_BODY: usize = 64 * 1024;
+/// Bytes read of a JSON body of OpenStack: a server with its attributes or a token with its catalogue takes some KiB.
+pub const OPENSTACK_BODY: usize = HTTP_BODY_PREFIX;
 /// Steps of the control timeline of one point; those beyond are counted.
 pub const CONTROL_STEPS: usize = 4096;
 /// Bytes of an AMQP method that carries a message: three names of 255 bytes with their numbers are less.

@@ -19,7 +19,7 @@ use crate::base::net::Side;
 use crate::base::role::Role;
 use crate::base::time::Timestamp;
 use crate::capture::FileFacts;
-use crate::flow::{FlowRecord, TcpCounts};
+use crate::flow::{FlowId, FlowKey, FlowRecord, TcpCounts};
 use crate::grade;
 use crate::join::clock_solve::Method;
 use crate::join::joiner::Joined;
@@ -78,26 +78,30 @@ impl Known {
     }
 }
 
-/// The name of each channel: what most of its conversations' bytes were recognised as, else the port's.
+/// What a parser recognised in a conversation: an API where HTTP's exchanges told one.
+fn content_of(result: &PointResult, id: FlowId, key: &FlowKey) -> Option<&'static str> {
+    let state = &result.state;
+    state.ledgers.apis.get(&id).copied().or_else(|| storage::service(state, id, key))
+}
+
+/// The name of each channel: what most of its conversations' bytes were recognised as, else the port's; and whether content told it.
 fn service_names(result: &PointResult) -> (Vec<String>, Vec<bool>) {
     let state = &result.state;
     let counts = &result.counts;
     let channels = &counts.meter.channels;
     let mut seen: Vec<BTreeMap<&'static str, u64>> = vec![BTreeMap::new(); channels.len()];
     for (id, record) in state.flows.records() {
-        if let Some(protocol) = storage::service(state, id, record.key()) {
+        if let Some(protocol) = content_of(result, id, record.key()) {
             let bytes = record.sent(Side::Client).bytes + record.sent(Side::Server).bytes;
             if let Some(of) = seen.get_mut(counts.channel(id).unwrap_or(0) as usize) {
                 *of.entry(protocol).or_insert(0) += bytes;
             }
         }
     }
-    let by_port = |key: &ChannelKey| if key.proto == 0 { "all".to_owned() } else { services::name_by_port(key.proto, key.port) };
-    let content = |of: &BTreeMap<&'static str, u64>| of.iter().max_by_key(|e| e.1).map(|e| (*e.0).to_owned());
-    let names: Vec<Option<String>> = seen.iter().map(content).collect();
-    let recognised = names.iter().map(Option::is_some).collect();
-    let names = names.into_iter().zip(channels).map(|(n, c)| n.unwrap_or_else(|| by_port(&c.key))).collect();
-    (names, recognised)
+    let content = |of: &BTreeMap<&'static str, u64>| of.iter().max_by_key(|e| e.1).map(|e| *e.0);
+    let name =
+        |key: &ChannelKey, seen| if key.proto == 0 { ("all".to_owned(), false) } else { services::name_of(seen, key.proto, key.port) };
+    seen.iter().zip(channels).map(|(of, channel)| name(&channel.key, content(of))).unzip()
 }
 
 /// What the flow layer knows of every TCP conversation of a point.
@@ -240,7 +244,7 @@ pub(super) fn report(run: &RunSpec, options: &Options, read: Read, inferred: &[b
     }
     web::fill(&mut report, &points, &vm, run.player);
     report.services = points.iter().flat_map(|p| services_of(p, &phases)).collect();
-    report.control = control::timeline(&points);
+    report.control = control::steps(&points).into_iter().map(|step| step.control).collect();
     report.storage = storage::clients(&points);
     for migration in &mut report.migrations {
         migration.storage_handover = storage::handover(&points, migration);
@@ -338,10 +342,7 @@ fn flows_of(points: &[Known]) -> Vec<model::Flow> {
     all.into_iter()
         .map(|(bytes, point, id, record)| {
             let (c, s) = (record.sent(Side::Client), record.sent(Side::Server));
-            let service = match storage::service(&point.result.state, id, record.key()) {
-                Some(name) => name.to_owned(),
-                None => services::name_by_port(record.key().proto, record.key().server.port),
-            };
+            let (service, _) = services::name_of(content_of(&point.result, id, record.key()), record.key().proto, record.key().server.port);
             let both = [Side::Client, Side::Server];
             let tcp: Vec<_> = both.iter().filter_map(|s| record.tcp(*s)).collect();
             let sum = |of: &dyn Fn(&TcpCounts) -> u32| tcp.iter().map(|t| u64::from(of(&t.counts))).sum();

@@ -1,5 +1,6 @@
 //! Counters, histograms and windows: what one capture point says of throughput, delay, jitter and loss.
 
+pub mod control;
 pub mod downtime;
 pub mod extract;
 pub mod histogram;

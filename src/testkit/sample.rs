@@ -582,24 +582,53 @@ fn storage() -> Vec<Storage> {
 }
 
 fn control() -> Vec<Control> {
-    let step = |ms: f64, from: &str, to: &str, what: &str, detail: &str, took: Option<f64>, point: &str, frame: u64| Control {
+    #[allow(clippy::too_many_arguments)]
+    let step = |ms: f64, from: &str, to: &str, kind: &str, what: &str, detail: &str, took: Option<f64>, point: &str, frame: u64| Control {
         time: Some(at(ms)),
         from: from.into(),
         to: to.into(),
         what: what.into(),
         detail: detail.into(),
+        kind: kind.into(),
+        outcome: took.map(|_| "ok".into()),
+        user: (what == "os-migrateLive").then(|| "admin".into()),
+        chain: (kind == "api").then(|| "req-5e0c0cb5-55a3-4d11-8a4c-02b9a8b2a2f1".into()),
         ms: took,
         point: point.into(),
         frame,
+        ..Control::default()
     };
+    let id = "ac3b8124-a115-49ac-aaa4-446126b8e336";
+    let asked = format!("POST /v2.1/servers/{id}/action os-migrateLive block_migration=auto host=null; 202");
+    let bound = format!("PUT /v2.0/ports/{id}/bindings/node2/activate; 200");
     vec![
-        step(7_420.0, "10.20.0.20", "10.20.0.10:8774", "nova-api", "POST os-migrateLive", Some(182.0), "controller", 1_021),
-        step(7_690.0, "10.20.0.10", "10.20.0.12", "rpc", "check_can_live_migrate_destination", Some(311.0), "controller", 1_077),
-        step(8_010.0, "10.0.0.11", "10.0.0.12:16509", "libvirt", "DOMAIN_MIGRATE_PREPARE3_PARAMS", Some(96.0), "source", 8_020),
-        step(8_188.0, "10.0.0.11", "10.0.0.12:49152", "migration-start", "first packet of the stream", None, "source", 8_101),
-        step(13_071.6, "52:54:00:aa:00:50", "ff:ff:ff:ff:ff:ff", "rarp", "the VM announces itself", None, "destination", 40_391),
-        step(13_120.0, "10.20.0.10", "10.20.0.10:9696", "neutron-api", "PUT port binding activate", Some(141.0), "controller", 1_340),
-        step(13_420.0, "10.0.0.11", "10.0.0.12:16509", "libvirt", "DOMAIN_MIGRATE_CONFIRM3_PARAMS", Some(22.0), "source", 41_800),
+        step(7_420.0, "10.20.0.20:50112", "10.20.0.10:8774", "api", "os-migrateLive", &asked, Some(182.0), "controller", 1_021),
+        step(7_690.0, "10.20.0.10", "10.20.0.12", "rpc", "check_can_live_migrate_destination", "call", Some(311.0), "controller", 1_077),
+        step(8_010.0, "10.0.0.11", "10.0.0.12:16509", "libvirt", "DOMAIN_MIGRATE_PREPARE3_PARAMS", "serial 9", Some(96.0), "source", 8_020),
+        step(8_188.0, "10.0.0.11", "10.0.0.12:49152", "stream", "stream-setup", "first packet of the stream", Some(31.0), "source", 8_101),
+        step(
+            13_071.6,
+            "52:54:00:aa:00:50",
+            "ff:ff:ff:ff:ff:ff",
+            "announcement",
+            "rarp",
+            "the VM announces itself",
+            None,
+            "destination",
+            40_391,
+        ),
+        step(13_120.0, "10.20.0.11:39354", "10.20.0.10:9696", "api", "port-binding-activate", &bound, Some(141.0), "controller", 1_340),
+        step(
+            13_420.0,
+            "10.0.0.11",
+            "10.0.0.12:16509",
+            "libvirt",
+            "DOMAIN_MIGRATE_CONFIRM3_PARAMS",
+            "serial 12",
+            Some(22.0),
+            "source",
+            41_800,
+        ),
     ]
 }
 

@@ -27,7 +27,8 @@ pub struct Exchange {
     pub response_first: Option<Moment>,
     /// Last byte of the response that was seen.
     pub response_last: Option<Moment>,
-    /// When it was over: the last byte of a complete one, else what ended it (FIN, RST, a gap, the end of the capture).
+    /// When it was over: the last byte of a complete one (the server's FIN where only that ends the response), else what ended it (FIN,
+    /// RST, a gap, the end of the capture).
     pub over: Option<Moment>,
     /// Status code of the final response.
     pub status: Option<u16>,
@@ -43,6 +44,10 @@ pub struct Exchange {
     pub user_agent: Option<Box<str>>,
     /// `x-openstack-request-id` or `x-compute-request-id` of the response.
     pub request_id: Option<Box<str>>,
+    /// `X-OpenStack-Request-ID` of the request: the call that this one is made for.
+    pub for_request: Option<Box<str>>,
+    /// Tokens of OpenStack, told apart and never kept.
+    pub tokens: Tokens,
     /// Where a redirect leads, resolved.
     pub location: Option<Box<Target>>,
     /// Body of the request.
@@ -62,6 +67,15 @@ pub struct Exchange {
     pub media: Option<Box<Media>>,
     /// When the body's bytes came; kept for media and for large bodies.
     pub arrivals: Option<Box<Arrivals>>,
+}
+
+/// Hashes of OpenStack's tokens, good for nothing but to tell two of them apart within this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// `X-Auth-Token` of the request: who asks.
+    pub auth: Option<u64>,
+    /// `X-Subject-Token` of the request, else of the response: which token it is about.
+    pub subject: Option<u64>,
 }
 
 /// Counts of a body.
@@ -158,6 +172,8 @@ impl Exchange {
             content_range: None,
             user_agent: None,
             request_id: None,
+            for_request: None,
+            tokens: Tokens::default(),
             location: None,
             request_body: Body::default(),
             response_body: Body::default(),

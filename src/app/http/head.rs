@@ -2,8 +2,8 @@
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
-use super::exchange::{ContentRange, RequestRange};
-use super::target::Target;
+use super::exchange::{ContentRange, RequestRange, Tokens};
+use super::target::{Target, hash};
 use crate::base::limits::{HTTP_HEADERS, HTTP_TEXT};
 
 /// What a request's head says.
@@ -15,6 +15,8 @@ pub(super) struct RequestHead {
     pub user_agent: Option<Box<str>>,
     pub upgrade: Option<Box<str>>,
     pub json: bool,
+    pub for_request: Option<Box<str>>,
+    pub tokens: Tokens,
     pub framing: Framing,
 }
 
@@ -27,6 +29,7 @@ pub(super) struct ResponseHead {
     pub content_range: Option<ContentRange>,
     pub compressed: Compression,
     pub request_id: Option<Box<str>>,
+    pub subject_token: Option<u64>,
     pub location: Option<Box<str>>,
     pub upgrade: Option<Box<str>>,
     pub framing: Framing,
@@ -92,6 +95,12 @@ pub(super) fn request(bytes: &[u8]) -> Option<RequestHead> {
             out.upgrade = Some(text(header.value));
         } else if name.eq_ignore_ascii_case("content-type") {
             out.json = is_json(&media_type(header.value));
+        } else if name.eq_ignore_ascii_case("x-auth-token") {
+            out.tokens.auth = Some(hash(header.value));
+        } else if name.eq_ignore_ascii_case("x-subject-token") {
+            out.tokens.subject = Some(hash(header.value));
+        } else if name.eq_ignore_ascii_case("x-openstack-request-id") {
+            out.for_request = Some(text(header.value));
         } else {
             framing.see(header);
         }
@@ -122,6 +131,8 @@ pub(super) fn response(bytes: &[u8]) -> Option<ResponseHead> {
             out.upgrade = Some(text(header.value));
         } else if name.eq_ignore_ascii_case("x-openstack-request-id") || name.eq_ignore_ascii_case("x-compute-request-id") {
             out.request_id.get_or_insert_with(|| text(header.value));
+        } else if name.eq_ignore_ascii_case("x-subject-token") {
+            out.subject_token = Some(hash(header.value));
         } else {
             framing.see(header);
         }
@@ -258,7 +269,7 @@ mod tests {
         assert_eq!(head.target.host.as_deref(), Some("video.example"));
         assert_eq!(&*head.target.path, "/v/a.mp4");
         assert_eq!(head.range, Some(RequestRange { first: 10, last: None }));
-        assert!(head.json);
+        assert!(head.json && head.tokens.auth.is_some());
         assert!(!format!("{head:?}").contains("SECRET"));
         let head = response(
             b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-657/658\r\nContent-Length: 658\r\nSet-Cookie: SECRET\r\n\
@@ -268,6 +279,7 @@ mod tests {
         assert_eq!(head.content_range, Some(ContentRange { first: 0, last: 657, total: Some(658) }));
         assert_eq!((head.status, head.framing, head.content_length), (206, Framing::Length(658), Some(658)));
         assert_eq!(head.request_id.as_deref(), Some("req-1"));
+        assert_eq!(head.subject_token, Some(hash(b"SECRET")));
         assert_eq!(head.content_type.as_deref(), Some("text/html"));
         assert!(!format!("{head:?}").contains("SECRET"));
     }

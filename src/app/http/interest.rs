@@ -9,16 +9,27 @@ use crate::flow::FlowKey;
 pub struct Interest {
     /// Who asks.
     pub name: &'static str,
-    /// How many bytes of a JSON body to keep of an exchange with this method and path; `None` for none of it.
-    /// Method and path are empty if the request is not in the capture.
-    pub want_body: fn(key: &FlowKey, method: &str, path: &str) -> Option<usize>,
+    /// What to keep of JSON bodies of an exchange with this method and path. Both are empty if the request is not in the capture.
+    pub wish: fn(key: &FlowKey, method: &str, path: &str) -> Wish,
+}
+
+/// How many bytes of a body are wanted, if it is JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Of the request's.
+    pub request: usize,
+    /// Of the response's.
+    pub response: usize,
 }
 
 /// Everyone who asks. The largest wish counts, up to [`crate::base::limits::HTTP_BODY_PREFIX`].
-pub const INTERESTS: &[Interest] = &[];
+pub const INTERESTS: &[Interest] = &[crate::app::openstack::INTEREST];
 
-/// How many bytes are kept of a JSON body of this exchange.
-pub(super) fn wanted(key: &FlowKey, method: &str, path: &str) -> usize {
-    let most = INTERESTS.iter().filter_map(|i| (i.want_body)(key, method, path)).max().unwrap_or(0);
-    most.min(crate::base::limits::HTTP_BODY_PREFIX)
+/// How many bytes are kept of the JSON bodies of this exchange.
+pub(super) fn wanted(key: &FlowKey, method: &str, path: &str) -> Wish {
+    let most = |a: usize, b: usize| a.max(b).min(crate::base::limits::HTTP_BODY_PREFIX);
+    INTERESTS
+        .iter()
+        .map(|i| (i.wish)(key, method, path))
+        .fold(Wish::default(), |a, b| Wish { request: most(a.request, b.request), response: most(a.response, b.response) })
 }

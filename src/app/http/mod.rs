@@ -2,7 +2,7 @@
 //!
 //! One [`Exchange`] leaves per request, complete or with the reason why not. HTTP/2 without TLS is recognised and its
 //! frames are counted ([`Http2`]); its header blocks are not decoded. Secrets never enter: values of `Authorization`,
-//! `Cookie`, `Set-Cookie` and token headers are not read, queries are kept as a hash only.
+//! `Cookie` and `Set-Cookie` are not read, queries and OpenStack's tokens are kept as a hash only.
 
 mod body;
 pub mod exchange;
@@ -19,7 +19,7 @@ use crate::flow::FlowKey;
 
 use super::{Probe, Protocol};
 
-pub use exchange::{Body, ContentRange, Exchange, Incomplete, RequestRange};
+pub use exchange::{Body, ContentRange, Exchange, Incomplete, RequestRange, Tokens};
 pub use http2::Http2;
 pub use parser::HttpParser;
 pub use target::Target;

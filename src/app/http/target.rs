@@ -82,14 +82,15 @@ fn absolute(text: &str) -> Option<(&str, &str)> {
 fn split(text: &str) -> (&str, Option<u64>) {
     let text = text.split('#').next().unwrap_or_default();
     match text.split_once('?') {
-        Some((path, query)) => (path, Some(hash(query))),
+        Some((path, query)) => (path, Some(hash(query.as_bytes()))),
         None => (text, None),
     }
 }
 
-fn hash(query: &str) -> u64 {
+/// Tells two secrets apart without keeping them.
+pub(super) fn hash(secret: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    query.hash(&mut hasher);
+    secret.hash(&mut hasher);
     hasher.finish()
 }
 

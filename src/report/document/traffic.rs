@@ -299,7 +299,7 @@ pub(super) fn control(b: &mut Builder<'_>) -> Option<Section> {
         let cells = vec![
             table.moment(step.time, None, words),
             Cell::strong(words.name("control", &step.what)),
-            Cell::text(&step.detail),
+            if step.detail.is_empty() { Cell::none() } else { Cell::text(&step.detail) },
             Cell::code(&step.from),
             Cell::code(&step.to),
             step.ms.map_or_else(Cell::none, |ms| Cell::number(words.ms(ms).text())),

@@ -334,6 +334,7 @@ impl StreamParser for HttpParser {
     fn fin(&mut self, side: Side, when: Moment, out: &mut dyn Emit<Event>) {
         match self.take(side) {
             State::Head(buf, first) if !buf.is_empty() => self.cut_head(side, first, when, &buf, Incomplete::ClosedEarly, out),
+            State::Body(BodyState::UntilClose) if side == Side::Server => self.pairing.closed_whole(when, out),
             State::Body(BodyState::UntilClose) => self.pairing.done(side, None, out),
             State::Body(_) => self.pairing.done(side, Some(Incomplete::ClosedEarly), out),
             State::Tunnel => {
@@ -358,6 +359,9 @@ impl StreamParser for HttpParser {
         for side in [Side::Client, Side::Server] {
             match self.take(side) {
                 State::Head(buf, first) if !buf.is_empty() => self.cut_head(side, first, when, &buf, why, out),
+                State::Body(BodyState::UntilClose) if how == EndOfStream::Closed && side == Side::Server => {
+                    self.pairing.closed_whole(when, out)
+                }
                 State::Body(BodyState::UntilClose) if how == EndOfStream::Closed => self.pairing.done(side, None, out),
                 State::Body(_) => self.pairing.done(side, Some(why), out),
                 _ => {}

@@ -16,7 +16,7 @@ use crate::flow::{FlowKey, Moment};
 use super::super::HttpEvent;
 use super::super::exchange::{Exchange, Incomplete};
 use super::super::head::{RequestHead, ResponseHead};
-use super::super::interest;
+use super::super::interest::{self, Wish};
 use super::super::tap::{Prefix, Tap};
 
 /// A response may be captured this much before its request: packets of several queues are not in strict order. A client that
@@ -43,8 +43,10 @@ struct Open {
     why: Option<Incomplete>,
     tap: Option<Tap>,
     request_json: Prefix,
+    /// Only the server's closing said that the response was whole.
+    until_close: bool,
     /// Bytes of JSON that someone wants.
-    wish: usize,
+    wish: Wish,
 }
 
 /// The exchanges of one conversation that are not over.
@@ -97,7 +99,8 @@ impl Pairing {
             why: None,
             tap: None,
             request_json: Prefix::default(),
-            wish: 0,
+            until_close: false,
+            wish: Wish::default(),
         };
         self.next = self.next.wrapping_add(1);
         self.open.push_back(open);
@@ -115,7 +118,7 @@ impl Pairing {
         open.has_request = true;
         open.request_done = false;
         open.wish = interest::wanted(&key, &head.method, &head.target.path);
-        open.request_json = Prefix::new(if head.json { open.wish } else { 0 });
+        open.request_json = Prefix::new(if head.json { open.wish.request } else { 0 });
         let exchange = &mut open.exchange;
         exchange.request_first = Some(first);
         exchange.request_last = Some(when);
@@ -123,6 +126,9 @@ impl Pairing {
         exchange.target = head.target;
         exchange.range = head.range;
         exchange.user_agent = head.user_agent;
+        exchange.for_request = head.for_request;
+        exchange.tokens.auth = head.tokens.auth;
+        exchange.tokens.subject = head.tokens.subject.or(exchange.tokens.subject);
     }
 
     /// The request under way is over.
@@ -183,7 +189,7 @@ impl Pairing {
         };
         open.exchange.paired_by_time = by_time && open.has_request;
         open.phase = Phase::Reading;
-        open.tap = Some(Tap::new(&head, &open.exchange.target, open.wish));
+        open.tap = Some(Tap::new(&head, &open.exchange.target, open.wish.response));
         let exchange = &mut open.exchange;
         exchange.response_first = Some(first);
         exchange.response_last = Some(when);
@@ -192,6 +198,7 @@ impl Pairing {
         exchange.content_length = head.content_length;
         exchange.content_range = head.content_range;
         exchange.request_id = head.request_id;
+        exchange.tokens.subject = exchange.tokens.subject.or(head.subject_token);
         exchange.location = head.location.map(|l| Box::new(exchange.target.resolve(&l)));
         exchange.method.clone()
     }
@@ -236,6 +243,15 @@ impl Pairing {
             }
         }
         self.settle(out);
+    }
+
+    /// The response under way is whole because the server closed at `when` (RFC 9112 section 6.3 item 8).
+    pub fn closed_whole(&mut self, when: Moment, out: &mut dyn Emit<Event>) {
+        self.now = when;
+        if let Some(open) = self.reading() {
+            open.until_close = true;
+        }
+        self.response_done(None, out);
     }
 
     /// The message of `side` is over.
@@ -369,7 +385,8 @@ impl Pairing {
         }
         open.exchange.why = open.why;
         open.exchange.complete = open.why.is_none() && open.phase == Phase::Done && open.request_done;
-        open.exchange.over = open.exchange.response_last.filter(|_| open.exchange.complete).or(Some(self.now));
+        let last = if open.until_close { Some(self.now) } else { open.exchange.response_last };
+        open.exchange.over = last.filter(|_| open.exchange.complete).or(Some(self.now));
         out.emit(Event::Http(HttpEvent::Exchange(open.exchange)));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::outcome;
 use crate::app::amqp::ledger::{Leg, Rpc};
 use crate::base::net::Side;
 use crate::base::time::Timestamp;
 use crate::engine::assemble::Known;
+use crate::measure::control::Step;
 use crate::model::Control;
 
 /// One call, as the points saw it.
@@ -14,7 +16,7 @@ struct Seen<'a> {
 }
 
 /// The steps; `points` with the caller's own before others.
-pub(super) fn steps(points: &[&Known]) -> Vec<Control> {
+pub(super) fn steps(points: &[&Known]) -> Vec<Step> {
     let mut calls: Vec<Seen<'_>> = Vec::new();
     let mut by_id: HashMap<&str, usize> = HashMap::new();
     for point in points {
@@ -32,7 +34,9 @@ pub(super) fn steps(points: &[&Known]) -> Vec<Control> {
             }
         }
     }
-    calls.iter().filter_map(Seen::step).collect()
+    // They are told once already: nothing else is the same.
+    let one = |(i, seen): (usize, &Seen<'_>)| Some(Step { control: seen.step()?, same: format!("amqp {i}"), ..Step::default() });
+    calls.iter().enumerate().filter_map(one).collect()
 }
 
 impl Seen<'_> {
@@ -63,7 +67,16 @@ impl Seen<'_> {
             ms: answered.map(|t| (t - time).ms()).filter(|ms| *ms >= 0.0),
             point: point.role.name().to_owned(),
             frame: asked.1.place.frame,
+            kind: "rpc".to_owned(),
+            chain: message.request_id.clone(),
+            // A cast, a fanout and a notification want no answer.
+            outcome: message.reply_queue.is_some().then(|| outcome(self.failure().is_some(), answered.is_some())).flatten(),
+            ..Control::default()
         })
+    }
+
+    fn failure(&self) -> Option<&String> {
+        self.by.iter().find_map(|s| s.1.message.failure.as_ref())
     }
 
     fn detail(&self, call: &Rpc) -> String {
@@ -75,11 +88,10 @@ impl Seen<'_> {
             () => "cast",
         };
         let topic = if message.routing_key.is_empty() { &message.exchange } else { &message.routing_key };
-        let failure = self.by.iter().find_map(|s| s.1.message.failure.as_ref());
         let parts = [
             Some(format!("AMQP {kind} to {topic}")),
             message.request_id.clone(),
-            failure.map(|class| format!("error: {class}")),
+            self.failure().map(|class| format!("error: {class}")),
             message.completed.is_none().then(|| "not all of it was captured".to_owned()),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

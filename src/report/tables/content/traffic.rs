@@ -159,6 +159,11 @@ pub(super) fn control(report: &Report) -> Sheet {
     s.text("to", "to whom", rows.iter().map(|c| some(&c.to)));
     s.text("what", "short fixed name", rows.iter().map(|c| some(&c.what)));
     s.text("detail", "more", rows.iter().map(|c| some(&c.detail)));
+    s.text("kind", "api, rpc, libvirt, stream, downtime or announcement", rows.iter().map(|c| some(&c.kind)));
+    s.text("user", "who called, by name", rows.iter().map(|c| c.user.clone()));
+    s.text("request_id", "id of the request", rows.iter().map(|c| c.request_id.clone()));
+    s.text("chain", "id of the request that it belongs to", rows.iter().map(|c| c.chain.clone()));
+    s.text("outcome", "ok, failed or unanswered", rows.iter().map(|c| c.outcome.clone()));
     s.float("length_ms", "how long it took, if it is a call with a reply", rows.iter().map(|c| c.ms));
     s.text("point", "role of the capture point", rows.iter().map(|c| some(&c.point)));
     s.count("frame", "frame number", rows.iter().map(|c| Some(c.frame)));
