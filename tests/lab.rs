@@ -224,3 +224,92 @@ fn there_and_back() {
     }
     assert_eq!((&all[0]["from"]["role"], &all[1]["from"]["role"]), (&Value::from("source"), &Value::from("destination")));
 }
+
+/// Packets lost between client and VM, over the whole run: from the client, to the client.
+fn lost(report: &Value) -> [u64; 2] {
+    let rows = report["qos"].as_array().unwrap();
+    ["client", "vm"].map(|from| {
+        let row = rows.iter().find(|q| q["phase"] == "whole" && q["service"] == "all" && q["from"] == from).unwrap();
+        assert_eq!(row["loss"]["method"], "matched", "{row:#}");
+        count(&row["loss"]["lost"])
+    })
+}
+
+/// The same run with a client's capture that begins `late` seconds after the first packet.
+fn late(made: &Made, late: f64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(made.path()).unwrap().map(|f| f.unwrap().path()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "client.pcap" {
+            let bytes = fs::read(&file).unwrap();
+            fs::write(folder.path().join(&name), begun_late(&bytes, late)).unwrap();
+        } else if name.ends_with(".pcap") {
+            fs::copy(&file, folder.path().join(&name)).unwrap();
+        }
+    }
+    folder
+}
+
+/// A pcap file (tcpdump's: microseconds, this machine's byte order) without the records of its first `late` seconds.
+fn begun_late(bytes: &[u8], late: f64) -> Vec<u8> {
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!(word(0), 0xa1b2_c3d4, "a pcap file of microseconds");
+    let time = |at: usize| f64::from(word(at)) + f64::from(word(at + 4)) / 1e6;
+    let (mut out, mut at) = (bytes[..24].to_vec(), 24);
+    let first = time(at);
+    while at + 16 <= bytes.len() {
+        let end = at + 16 + word(at + 8) as usize;
+        if time(at) - first >= late {
+            out.extend_from_slice(&bytes[at..end.min(bytes.len())]);
+        }
+        at = end;
+    }
+    assert!(out.len() < bytes.len() && out.len() > 24);
+    out
+}
+
+/// The same run as its client alone saw it.
+fn client_alone(made: &Made) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(made.path().join("client.pcap"), folder.path().join("client.pcap")).unwrap();
+    lab::report(folder.path(), &[])
+}
+
+#[test]
+fn lost_is_what_the_network_dropped() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--loss", "1", "--scenario", "none"], true) else { return };
+    let report = made.report();
+    completed(&made, only(&report));
+    let dropped = &made.truth["dropped"];
+    let said = [count(&dropped["from-client"]), count(&dropped["to-client"])];
+    assert!(said.iter().all(|n| *n > 0), "{dropped}");
+    assert_eq!(lost(&report), said, "the network says {dropped}");
+}
+
+#[test]
+fn nothing_is_lost_through_nat_with_offloads_on() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--nat", "--offloads", "--scenario", "hls"], true) else { return };
+    let report = made.report();
+    completed(&made, only(&report));
+    assert_eq!(lost(&report), [0, 0]);
+    // What crossed the network before the client's capture began is not lost either.
+    let report = lab::report(late(&made, 2.0).path(), &[]);
+    completed(&made, only(&report));
+    assert_eq!(lost(&report), [0, 0], "the capture at the client begins late");
+}
+
+#[test]
+fn a_resume_that_was_held_back_is_known_to_60_ms() {
+    let Some(made) = lab::migration(&["--dirty", "1500", "--hold", "0.8", "--snaplen", "128"], true) else { return };
+    let report = made.report();
+    let vm = &only(&report)["downtime"]["vm"]["ms"];
+    let (lower, upper, pause) = (ms(&vm["lower"]), ms(&vm["upper"]), made.pause_ms());
+    assert!(lower <= pause && pause <= upper, "the pause of {pause} ms lies outside of {vm}");
+    assert!(upper - lower <= 60.0, "{vm}");
+    let alone = client_alone(&made);
+    let down = &only(&alone)["downtime"];
+    assert!(down["vm"]["ms"].is_null() && down["vm"]["why"].is_string(), "{down:#}");
+    let (mine, whole) = (&down["network"]["ms"], &only(&report)["downtime"]["network"]["ms"]);
+    assert!(ms(&mine["upper"]) >= pause && (ms(&mine["upper"]) - ms(&whole["upper"])).abs() < 1.0, "{mine} {whole}");
+    assert!(down["service"].as_array().unwrap().iter().any(|w| w["service"] == "icmp" && ms(&w["ms"]) > 800.0), "{down:#}");
+}
