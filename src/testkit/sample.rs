@@ -562,6 +562,7 @@ fn storage() -> Vec<Storage> {
         read_bytes: Some(read),
         first: Some(at(0.0)),
         last: Some(at(20_000.0)),
+        first_read: (read > 0).then(|| at(900.0)),
         last_write: Some(at(13_010.0)),
         point: role.into(),
         ..Storage::default()
@@ -574,6 +575,7 @@ fn storage() -> Vec<Storage> {
         written_bytes: None,
         reads: None,
         read_bytes: None,
+        first_read: None,
         last_write: None,
         why: Some("the connection is encrypted after the log-in (secure mode)".into()),
         ..row("172.16.5.11", "source", 0, 0)

@@ -261,8 +261,8 @@ pub(super) fn storage(b: &mut Builder<'_>) -> Option<Section> {
             Cell::number(words.count(row.connections)),
             table.known(row.written_bytes, why, words, |n| words.bytes(n).text()),
             table.known(row.read_bytes, why, words, |n| words.bytes(n).text()),
-            table.moment(row.last_write, why, words),
-            table.moment(row.first_read, why, words),
+            if row.writes == Some(0) { Cell::none() } else { table.moment(row.last_write, why, words) },
+            if row.reads == Some(0) { Cell::none() } else { table.moment(row.first_read, why, words) },
         ];
         table.row(cells);
     }
