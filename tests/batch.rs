@@ -22,6 +22,11 @@ fn batch(args: &[&str]) -> Output {
     Command::new(LMPCAP).arg("batch").args(args).output().expect("the binary runs")
 }
 
+/// Without the report, which is slow where nothing is optimized.
+fn bare(args: &[&str]) -> Output {
+    batch(&[args, &["--report", "none"]].concat())
+}
+
 fn good(out: &Output) -> String {
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
@@ -102,13 +107,15 @@ fn five_hundred_runs_give_the_same_bytes_however_they_are_done() {
                   sys.exit(done.returncode)";
     let one = at("one");
     if common::has("python3", "python3") {
-        let out =
-            Command::new("python3").args(["-c", script, LMPCAP, "batch", archive, "-o", text(&one), "--threads", "2"]).output().unwrap();
+        let out = Command::new("python3")
+            .args(["-c", script, LMPCAP, "batch", archive, "-o", text(&one), "--threads", "2", "--report", "none"])
+            .output()
+            .unwrap();
         let kib: u64 = good(&out).trim().parse().unwrap();
         println!("peak memory {} MiB", kib >> 10);
         assert!(kib < 300 << 10, "{kib} KiB");
     } else {
-        good(&batch(&[archive, "-o", text(&one), "--threads", "2"]));
+        good(&bare(&[archive, "-o", text(&one), "--threads", "2"]));
     }
     let table = ParquetReader::new(fs::File::open(one.join("study.parquet")).unwrap()).finish().unwrap();
     let error = table.column("error").unwrap();
@@ -130,7 +137,7 @@ fn five_hundred_runs_give_the_same_bytes_however_they_are_done() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!((RUNS / 2..RUNS).contains(&kept), "killed after {kept} runs");
-    let resumed = good(&batch(&[archive, "-o", text(&killed), "--threads", "1"]));
+    let resumed = good(&bare(&[archive, "-o", text(&killed), "--threads", "1"]));
     // The broken ones whose inputs cannot be read are tried again.
     let before: usize = resumed.split("runs, ").nth(1).and_then(|s| s.split(' ').next()).unwrap().parse().unwrap();
     assert!(before + BROKEN >= kept && before < RUNS, "{resumed}");
@@ -139,10 +146,10 @@ fn five_hundred_runs_give_the_same_bytes_however_they_are_done() {
     // In two parts, joined in another order.
     let parts: Vec<PathBuf> = (1..=2).map(|n| at(&format!("part{n}"))).collect();
     for (n, part) in parts.iter().enumerate() {
-        good(&batch(&[archive, "-o", text(part), "--shard", &format!("{}/2", n + 1), "-q"]));
+        good(&bare(&[archive, "-o", text(part), "--shard", &format!("{}/2", n + 1), "-q"]));
     }
     let merged = at("merged");
-    good(&batch(&["--merge", text(&parts[1]), text(&parts[0]), "-o", text(&merged), "-q"]));
+    good(&bare(&["--merge", text(&parts[1]), text(&parts[0]), "-o", text(&merged), "-q"]));
     same(&one, &merged);
 }
 
@@ -230,7 +237,7 @@ fn only_what_changed_is_done_again() {
     let dir = tempfile::tempdir().unwrap();
     let (tree, out) = (dir.path().join("study"), dir.path().join("out"));
     write_tree(&tree, &runs::files(6, 100));
-    let run = || good(&batch(&[text(&tree), "-o", text(&out)]));
+    let run = || good(&bare(&[text(&tree), "-o", text(&out)]));
     assert!(run().contains("6 runs,"));
     let first = all(&out);
     assert!(run().contains("6 of them done before"));
@@ -246,7 +253,7 @@ fn only_what_changed_is_done_again() {
     assert!(run().contains("5 runs, 5 of them done before"));
     assert_eq!(fs::read_dir(out.join("runs")).unwrap().count(), 5);
     // Another option is another result.
-    assert!(!good(&batch(&[text(&tree), "-o", text(&out), "--method", "thesis"])).contains("before"));
+    assert!(!good(&bare(&[text(&tree), "-o", text(&out), "--method", "thesis"])).contains("before"));
 }
 
 #[test]
@@ -267,7 +274,7 @@ fn every_kind_of_archive_gives_what_the_folder_gives() {
     let mut tables = Vec::new();
     for path in ["tree", "a.tar", "b.tar.zst", "c.zip"] {
         let out = dir.path().join(format!("out-{path}"));
-        good(&batch(&[text(&dir.path().join(path)), "-o", text(&out), "--study", text(&study), "-q"]));
+        good(&bare(&[text(&dir.path().join(path)), "-o", text(&out), "--study", text(&study), "-q"]));
         assert!(!out.join(".unpacked").exists());
         // Only the path of the place differs.
         let table = fs::read_to_string(out.join("study.csv")).unwrap();
