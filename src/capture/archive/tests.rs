@@ -1,8 +1,8 @@
 use std::io::Write as _;
 
 use ::tar::{Builder, EntryType, Header};
-use ::zip::ZipWriter;
 use ::zip::write::SimpleFileOptions;
+use ::zip::{CompressionMethod, ZipWriter};
 
 use super::*;
 
@@ -34,10 +34,11 @@ fn zipped(method: CompressionMethod) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-use ::zip::CompressionMethod;
+/// A path with its bytes, or why they cannot be read.
+type Member = (String, std::result::Result<Vec<u8>, String>);
 
-/// Paths with their bytes, or why they cannot be read; and how reading the archive ended.
-fn read(bytes: &[u8]) -> (Vec<(String, std::result::Result<Vec<u8>, String>)>, Result<()>) {
+/// The members, and how reading the archive ended.
+fn read(bytes: &[u8]) -> (Vec<Member>, Result<()>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     std::fs::write(&path, bytes).unwrap();
