@@ -90,6 +90,22 @@ fn wait_for_half(child: &mut Child, dir: &Path) -> usize {
     }
 }
 
+/// Runs lmpcap, which must stay small by the kernel's account.
+fn small(args: &[&str]) {
+    if !common::has("python3", "python3") {
+        good(&Command::new(LMPCAP).args(args).output().unwrap());
+        return;
+    }
+    let script = "import resource,subprocess,sys\n\
+                  done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n\
+                  print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n\
+                  sys.exit(done.returncode)";
+    let out = Command::new("python3").args(["-c", script, LMPCAP]).args(args).output().unwrap();
+    let kib: u64 = good(&out).trim().parse().unwrap();
+    println!("peak memory {} MiB", kib >> 10);
+    assert!(kib < 300 << 10, "{kib} KiB");
+}
+
 #[test]
 fn five_hundred_runs_give_the_same_bytes_however_they_are_done() {
     let dir = tempfile::tempdir().unwrap();
@@ -100,23 +116,9 @@ fn five_hundred_runs_give_the_same_bytes_however_they_are_done() {
     fs::write(&archive, gzip.finish().unwrap()).unwrap();
     let archive = text(&archive);
 
-    // Two threads, with the kernel's account of their memory.
-    let script = "import resource,subprocess,sys\n\
-                  done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n\
-                  print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n\
-                  sys.exit(done.returncode)";
+    // Two threads.
     let one = at("one");
-    if common::has("python3", "python3") {
-        let out = Command::new("python3")
-            .args(["-c", script, LMPCAP, "batch", archive, "-o", text(&one), "--threads", "2", "--report", "none"])
-            .output()
-            .unwrap();
-        let kib: u64 = good(&out).trim().parse().unwrap();
-        println!("peak memory {} MiB", kib >> 10);
-        assert!(kib < 300 << 10, "{kib} KiB");
-    } else {
-        good(&bare(&[archive, "-o", text(&one), "--threads", "2"]));
-    }
+    small(&["batch", archive, "-o", text(&one), "--threads", "2", "--report", "none"]);
     let table = ParquetReader::new(fs::File::open(one.join("study.parquet")).unwrap()).finish().unwrap();
     let error = table.column("error").unwrap();
     assert_eq!(error.len() - error.null_count(), BROKEN, "one row for each broken run");
@@ -151,6 +153,13 @@ fn five_hundred_runs_give_the_same_bytes_however_they_are_done() {
     let merged = at("merged");
     good(&bare(&["--merge", text(&parts[1]), text(&parts[0]), "-o", text(&merged), "-q"]));
     same(&one, &merged);
+
+    // With the report of all runs.
+    let reported = at("reported");
+    small(&["batch", "--merge", text(&parts[0]), text(&parts[1]), "-o", text(&reported)]);
+    for file in ["report.html", "report.md", "report.docx", "latex", "charts", "study.parquet"] {
+        assert!(reported.join(file).exists(), "no {file}");
+    }
 }
 
 #[test]
