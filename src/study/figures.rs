@@ -12,6 +12,7 @@ use crate::grade::Figures;
 use crate::model::{self, Curve, Qos, Report};
 use crate::report::headline::open_windows;
 use crate::report::qos::headline_rows;
+use crate::study::statistics::SCENARIO;
 use crate::study::{Factor, Manifest, Record, RunEntry};
 
 /// Why a figure of an outage that never ended has no value.
@@ -138,6 +139,8 @@ pub struct Quality {
     pub loss_percent: Option<f64>,
     /// Mean of the run's own grade indices.
     pub index: Option<f64>,
+    /// Scale of `index`; empty if nothing was graded.
+    pub scale: String,
 }
 
 /// A curve from a run, in seconds from the switch-over of a migration.
@@ -162,6 +165,9 @@ pub struct Run {
     pub scenario: String,
     /// Factors.
     pub factors: BTreeMap<String, String>,
+    /// Places of its levels in the orders that `study.toml` gives, by factor. They order the report only: they are not written.
+    #[serde(skip)]
+    pub places: BTreeMap<String, usize>,
     /// Why there is no report.
     pub error: Option<String>,
     /// Its migrations.
@@ -183,6 +189,7 @@ impl Run {
             id: id.into(),
             scenario,
             factors: all,
+            places: BTreeMap::new(),
             error: None,
             migrations: report.migrations.iter().map(migration).collect(),
             qos: quality(report),
@@ -231,15 +238,19 @@ fn of_record(entry: &RunEntry, record: &Record, described: &[Factor]) -> Run {
         let unit = factor.and_then(|f| f.unit.as_ref()).map(|unit| format!(" {unit}")).unwrap_or_default();
         (label.clone(), format!("{value}{unit}"))
     };
+    let place = |name: &str, value: &String| described.iter().find(|f| f.name == name)?.order.iter().position(|v| v == value);
+    let mut places: BTreeMap<String, usize> =
+        entry.factors.iter().filter_map(|(name, value)| Some((shown((name, value)).0, place(name, value)?))).collect();
+    places.extend(entry.scenario.as_ref().and_then(|scenario| Some((SCENARIO.to_owned(), place(SCENARIO, scenario)?))));
     let mut factors: BTreeMap<String, String> = entry.factors.iter().map(shown).collect();
     factors.extend(entry.scenario.as_ref().map(|scenario| ("scenario".to_owned(), scenario.clone())));
     match (&record.report, &record.error) {
         (Some(report), None) => {
             let run = Run::of(&entry.id, report, &BTreeMap::new());
             let scenario = factors.remove("scenario").unwrap_or(run.scenario);
-            Run { scenario, factors, ..run }
+            Run { scenario, factors, places, ..run }
         }
-        (_, error) => Run::failed(&entry.id, error.as_deref().unwrap_or("no result"), &factors),
+        (_, error) => Run { places, ..Run::failed(&entry.id, error.as_deref().unwrap_or("no result"), &factors) },
     }
 }
 
@@ -326,6 +337,7 @@ fn quality(report: &Report) -> Vec<Quality> {
             jitter_ms: figures.jitter_ms,
             loss_percent: figures.loss_percent,
             index: q.grades.as_ref().and_then(|grades| Some(grades.overall.as_ref()?.index)),
+            scale: q.grades.as_ref().map(|grades| grades.scale.clone()).unwrap_or_default(),
         }
     };
     rows.iter().map(one).collect()

@@ -69,7 +69,10 @@ pub fn factors(cases: &[Case<'_>]) -> Vec<(String, Vec<String>)> {
     names.dedup();
     names.retain(|name| !is_repetition(name) && *name != SCENARIO);
     names.insert(0, SCENARIO);
-    let with_levels = |name: &str| (name.to_owned(), levels(cases.iter().filter_map(|case| case.level(name))));
+    let with_levels = |name: &str| {
+        let place = |case: &Case<'_>| case.run.places.get(name).copied().unwrap_or(usize::MAX);
+        (name.to_owned(), levels(cases.iter().filter_map(|case| Some((place(case), case.level(name)?)))))
+    };
     names.into_iter().map(with_levels).filter(|(_, levels)| !levels.is_empty()).collect()
 }
 
@@ -77,22 +80,23 @@ fn is_repetition(name: &str) -> bool {
     REPETITION.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// Distinct levels: numbers by their size, else by their letters.
-fn levels<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut levels: Vec<&str> = values.collect();
+/// Distinct levels: those with a place by it, then numbers by their size, then the others by their letters.
+fn levels<'a>(values: impl Iterator<Item = (usize, &'a str)>) -> Vec<String> {
+    let mut levels: Vec<(usize, &str)> = values.collect();
     // `2GiB` before `16GiB`: the leading number counts first.
     let leading = |text: &str| {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         text[..end].parse::<f64>().ok()
     };
-    levels.sort_by(|a, b| match (leading(a), leading(b)) {
+    let natural = |a: &str, b: &str| match (leading(a), leading(b)) {
         (Some(x), Some(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
         (Some(_), None) => std::cmp::Ordering::Less,
         (None, Some(_)) => std::cmp::Ordering::Greater,
         (None, None) => a.cmp(b),
-    });
+    };
+    levels.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| natural(a.1, b.1)));
     levels.dedup();
-    levels.into_iter().map(str::to_owned).collect()
+    levels.into_iter().map(|(_, level)| level.to_owned()).collect()
 }
 
 /// A group of migrations: factors with their levels; without any, all of them.
@@ -408,7 +412,9 @@ mod tests {
 
     #[test]
     fn levels_are_in_the_order_of_their_numbers() {
-        assert_eq!(levels(["16GiB", "2GiB", "idle", "2GiB", "0.5GiB"].into_iter()), ["0.5GiB", "2GiB", "16GiB", "idle"]);
+        let sorted = |places: [usize; 5]| levels(places.into_iter().zip(["16GiB", "2GiB", "idle", "2GiB", "0.5GiB"]));
+        assert_eq!(sorted([usize::MAX; 5]), ["0.5GiB", "2GiB", "16GiB", "idle"]);
+        assert_eq!(sorted([1, usize::MAX, 0, usize::MAX, usize::MAX]), ["idle", "16GiB", "0.5GiB", "2GiB"]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub(super) const STUDY: &[(&str, &str, &str)] = &[
     ("study.outliers", "outliers", "pencilan"),
     ("study.p-holm", "p (Holm)", "p (Holm)"),
     ("study.pair", "pair", "pasangan"),
-    ("study.quality-intro", "Means over the runs, with TIPHON's category and index of each mean below it. n is the number of runs.", "Rata-rata semua percobaan, dengan kategori dan indeks TIPHON tiap rata-rata di bawahnya. n adalah jumlah percobaan."),
+    ("study.quality-intro", "Means over the runs, with the category and index of each mean below it, on the scale that the runs were graded on where it is a built-in one. n is the number of runs.", "Rata-rata semua percobaan, dengan kategori dan indeks tiap rata-rata di bawahnya, menurut skala penilaian percobaannya bila skala itu bawaan. n adalah jumlah percobaan."),
     ("study.range", "range", "rentang"),
     ("study.reasons", "reasons", "alasan"),
     ("study.relations-intro", "Does it take longer because there is more to do? A straight line through all completed migrations of all scenarios answers within its limits: it describes, it proves no cause.", "Apakah lebih lama karena lebih banyak yang harus dikerjakan? Garis lurus melalui semua migrasi selesai dari semua skenario menjawabnya dalam batas kemampuannya: garis menggambarkan, tidak membuktikan sebab."),

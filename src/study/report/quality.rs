@@ -1,4 +1,4 @@
-//! Quality of service per scenario and phase: means over the runs, graded after TIPHON.
+//! Quality of service per scenario and phase: means over the runs, graded on the scale of the runs.
 
 use super::Builder;
 use super::form::level;
@@ -7,11 +7,8 @@ use crate::model::Grade;
 use crate::report::document::{Cell, Section, Table};
 use crate::report::qos::PHASES;
 use crate::report::words::Words;
-use crate::study::figures::Quality;
+use crate::study::figures::{Quality, Run};
 use crate::study::statistics::SCENARIO;
-
-/// The scale of the means.
-const SCALE: &str = "tiphon";
 
 pub(super) fn section(b: &Builder<'_>) -> Option<Section> {
     let words = b.words;
@@ -44,10 +41,12 @@ fn table(b: &Builder<'_>, from: &str, to: &str) -> Table {
     ];
     let path = format!("{} → {}", words.name("role", from), words.name("role", to));
     let mut table = Table::new(format!("qos-{}-{}", slug(from), slug(to)), words.fill("study.table.quality", &[("path", &path)]), &columns);
-    let mut scenarios: Vec<&str> = b.runs.iter().filter(|run| !run.qos.is_empty()).map(|run| run.scenario.as_str()).collect();
+    let place = |run: &Run| run.places.get(SCENARIO).copied().unwrap_or(usize::MAX);
+    let mut scenarios: Vec<(usize, &str)> =
+        b.runs.iter().filter(|run| !run.qos.is_empty()).map(|run| (place(run), run.scenario.as_str())).collect();
     scenarios.sort_unstable();
     scenarios.dedup();
-    for scenario in scenarios {
+    for (_, scenario) in scenarios {
         let rows: Vec<(&str, Vec<&Quality>)> = PHASES
             .iter()
             .map(|phase| {
@@ -74,7 +73,11 @@ fn slug(role: &str) -> String {
 }
 
 fn row(table: &mut Table, phase: &str, rows: &[&Quality], words: Words) {
-    let grading = grade::builtin(SCALE);
+    // A scale of the user's own, or several, do not say how a mean is to be graded.
+    let mut scales: Vec<&str> = rows.iter().map(|q| q.scale.as_str()).filter(|name| !name.is_empty()).collect();
+    scales.sort_unstable();
+    scales.dedup();
+    let grading = if let [one] = scales[..] { grade::builtin(one) } else { None };
     let mean = |of: fn(&Quality) -> Option<f64>| {
         let known: Vec<f64> = rows.iter().filter_map(|q| of(q)).filter(|v| v.is_finite()).collect();
         ((!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64), known.len())
