@@ -203,7 +203,12 @@ for child in load:
     child.send_signal(signal.SIGINT)
 # What is on its way arrives, then the network's counters are read, then the captures end: all three speak of the same packets.
 net.sh("client", "pkill -INT ffmpeg", check=False)
-time.sleep(0.5)
+for child in load:
+    # A shell goes on with its loop after an interrupt.
+    child.terminate()
+net.sh("client", "pkill -INT curl", check=False)
+# tcpdump gets its packets a second late, and those that wait when it ends are in no file.
+time.sleep(2.5)
 truth |= {
     "command_at": began, "query_migrate": state, "back": back, "guest_alive_at_end": alive,
     "dropped": net.dropped() if args.loss else None,

@@ -107,15 +107,19 @@ class Network:
             self.sh("switch", f"ethtool -K {peer} tso off gso off gro off tx off", check=False)
 
     def lose(self, percent):
-        """Drops packets to and from the client in the network, at random and counted."""
+        """Drops packets to and from the client in the network, at random and counted.
+
+        Those from the client are dropped before the bridge copies them: while it does not know where the VM is, it sends to both nodes.
+        """
         share = f"numgen random mod 100000 < {round(percent * 1000)}"
         self.nft("switch", "add table bridge lossy", "add chain bridge lossy forward { type filter hook forward priority 0 ; }",
+                 "add chain bridge lossy prerouting { type filter hook prerouting priority 0 ; }",
                  f'add rule bridge lossy forward oifname "cli-eth1" ip daddr {CLIENT} {share} counter drop comment "to-client"',
-                 f'add rule bridge lossy forward iifname "cli-eth1" ip saddr {CLIENT} {share} counter drop comment "from-client"')
+                 f'add rule bridge lossy prerouting iifname "cli-eth1" ip saddr {CLIENT} {share} counter drop comment "from-client"')
 
     def dropped(self):
         """Packets that the network dropped, by direction."""
-        rules = json.loads(self.sh("switch", "nft -j list chain bridge lossy forward"))["nftables"]
+        rules = json.loads(self.sh("switch", "nft -j list table bridge lossy"))["nftables"]
         found = {}
         for rule in (r["rule"] for r in rules if "rule" in r):
             found[rule["comment"]] = next(e["counter"]["packets"] for e in rule["expr"] if "counter" in e)
