@@ -10,7 +10,7 @@ mod sheet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{CsvWriter, ParquetCompression, ParquetWriter, PolarsError, SerWriter};
+use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, PolarsError, SerWriter};
 
 pub use sheet::{Data, Field, Sheet};
 
@@ -65,12 +65,17 @@ pub fn csv(sheet: &Sheet, out: &mut dyn io::Write) -> io::Result<()> {
 /// # Errors
 /// What `out` says.
 pub fn parquet(sheet: &Sheet, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut frame = sheet.frame(str::to_owned).map_err(other)?;
-    let writer = ParquetWriter::new(out).with_compression(ParquetCompression::Zstd(None)).set_parallel(false);
-    writer.finish(&mut frame).map(|_| ()).map_err(other)
+    parquet_frame(&mut sheet.frame(str::to_owned).map_err(other)?, out)
 }
 
-fn other(error: PolarsError) -> io::Error {
+/// Writes a frame as all of lmpcap's Parquet files are written: the same bytes whatever the number of threads.
+pub(crate) fn parquet_frame(frame: &mut DataFrame, out: &mut dyn io::Write) -> io::Result<()> {
+    let writer = ParquetWriter::new(out).with_compression(ParquetCompression::Zstd(None)).set_parallel(false);
+    writer.finish(frame).map(|_| ()).map_err(other)
+}
+
+/// What polars says, as an error of writing.
+pub(crate) fn other(error: PolarsError) -> io::Error {
     match error {
         PolarsError::IO { error, .. } => io::Error::new(error.kind(), error.to_string()),
         error => io::Error::other(error.to_string()),

@@ -10,11 +10,11 @@ mod row;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, PolarsError, SerWriter};
+use polars::prelude::{CsvWriter, DataFrame, SerWriter};
 
 use super::{Factor, FactorKind, Manifest, Record, RunEntry};
 use crate::error::Result;
-use crate::report::tables::{DICTIONARY, Data};
+use crate::report::tables::{DICTIONARY, Data, other, parquet_frame};
 use crate::report::{escape, write_file};
 
 /// Folder of the detail tables in the folder of a study.
@@ -137,16 +137,7 @@ fn csv(columns: &[Column], head: bool, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn parquet(columns: &[Column], out: &mut dyn Write) -> io::Result<()> {
-    let mut frame = frame(columns, str::to_owned)?;
-    let writer = ParquetWriter::new(out).with_compression(ParquetCompression::Zstd(None)).set_parallel(false);
-    writer.finish(&mut frame).map(|_| ()).map_err(other)
-}
-
-fn other(error: PolarsError) -> io::Error {
-    match error {
-        PolarsError::IO { error, .. } => io::Error::new(error.kind(), error.to_string()),
-        error => io::Error::other(error.to_string()),
-    }
+    parquet_frame(&mut frame(columns, str::to_owned)?, out)
 }
 
 /// Columns that say which run a row belongs to.
